@@ -1,0 +1,41 @@
+# Every target works from a fresh clone: `setup` makes what is missing and is done at once when nothing changed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint format bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make or refresh .venv (PYTHON=… chooses the interpreter, TUNEWARD_TORCH=… another torch)
+	@$(PYTHON) scripts/setup_env.py
+
+demo: setup ## Fetch the small model and train it on this machine
+	$(BIN)/tuneward models pull smollm2-135m
+	$(BIN)/tuneward demo
+
+test: lint ## Lint and the fast tests
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+
+test-all: lint ## Lint and all tests, the slow ones too
+	$(BIN)/pytest -n 2 --dist loadfile
+
+lint: setup ## Formatting, style, types, and the direction of imports
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Format the code and repair what can be repaired by itself
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: setup ## Compare with TRL on this machine (makes .venv-trl; takes long)
+	@$(PYTHON) scripts/setup_env.py --trl
+	$(BIN)/python benchmarks/bench.py
+
+clean: ## Remove both environments, caches and build results; runs/ stays
+	rm -rf .venv .venv-trl build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	find src tests scripts benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,114 @@
+"""The engine: the two calls that training and inference need, `sample` and `logprobs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from tuneward.engine.draw import sample_seed
+from tuneward.engine.forward import PackedModel
+from tuneward.engine.sampler import SampledTokens, SamplingParams, sample_tokens
+from tuneward.engine.scorer import Pair, completion_logprobs
+from tuneward.models.chat import ChatTokenizer
+from tuneward.types import Completion, Group, Prompt
+
+OnGroup = Callable[[Group], None]
+
+
+class Engine:
+    """Samples from and scores with one model in this process.
+
+    Args:
+        model: base model or policy, loaded with the engine's attention.
+        tokenizer: its chat tokenizer.
+        max_rows: samples decoded together at most; more are done in waves.
+    """
+
+    def __init__(self, model: PackedModel, tokenizer: ChatTokenizer, *, max_rows: int = 512):
+        self.model = model
+        self.tokenizer = tokenizer
+        self.max_rows = max_rows
+
+    def sample(
+        self,
+        prompts: Sequence[Prompt],
+        n: int,
+        params: SamplingParams,
+        *,
+        run_seed: int,
+        step: int,
+        on_group: OnGroup | None = None,
+    ) -> list[Group]:
+        """Sample n completions of each prompt.
+
+        Each sample's random numbers derive from (run seed, step, prompt id, sample index) alone.
+
+        Args:
+            prompts: distinct ids.
+            n: completions per prompt.
+            params: temperature and limits.
+            run_seed, step: identity of this rollout.
+            on_group: called as soon as all completions of a group are there, while others still decode.
+
+        Returns:
+            One group per prompt, in order.
+
+        Raises:
+            NonFiniteError: non-finite logits.
+        """
+        groups: list[Group] = []
+        wave = max(1, self.max_rows // n)
+        for start in range(0, len(prompts), wave):
+            groups += self._wave(prompts[start : start + wave], n, params, run_seed, step, on_group)
+        return groups
+
+    def _wave(
+        self, prompts: Sequence[Prompt], n: int, params: SamplingParams, run_seed: int, step: int, on_group: OnGroup | None
+    ) -> list[Group]:
+        unfinished = [n] * len(prompts)
+        drawn: list[list[SampledTokens | None]] = [[None] * n for _ in prompts]
+        groups: list[Group | None] = [None] * len(prompts)
+
+        def note(number: int, sample: SampledTokens) -> None:
+            if sample.finish_reason is None:
+                return
+            prompt, index = divmod(number, n)
+            drawn[prompt][index] = sample
+            unfinished[prompt] -= 1
+            if unfinished[prompt] == 0:
+                groups[prompt] = group = self._group(prompts[prompt], drawn[prompt])
+                if on_group is not None:
+                    on_group(group)
+
+        sample_tokens(
+            self.model,
+            [prompt.token_ids for prompt in prompts],
+            [prompt for prompt in range(len(prompts)) for _ in range(n)],
+            [sample_seed(run_seed, step, prompt.id, index) for prompt in prompts for index in range(n)],
+            self.tokenizer.stop_ids,
+            params,
+            on_token=note,
+        )
+        return [group for group in groups if group is not None]
+
+    def _group(self, prompt: Prompt, samples: list[SampledTokens | None]) -> Group:
+        return Group(
+            prompt,
+            tuple(
+                Completion(
+                    index=index,
+                    token_ids=tuple(sample.token_ids),
+                    logprobs=tuple(sample.logprobs),
+                    entropies=tuple(sample.entropies),
+                    text=self.tokenizer.decode(sample.token_ids),
+                    finish_reason=sample.finish_reason,
+                )
+                for index, sample in enumerate(samples)
+                if sample is not None and sample.finish_reason is not None
+            ),
+        )
+
+    def logprobs(self, pairs: Sequence[Pair], temperature: float) -> Tensor:
+        """See `completion_logprobs`."""
+        return completion_logprobs(self.model, pairs, temperature)

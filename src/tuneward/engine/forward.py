@@ -1,0 +1,47 @@
+"""One packed forward for everything: prefill, decode and training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tuneward.engine.attention import Plan, register
+
+register()
+
+
+class PackedModel:
+    """A causal language model run on a flat list of tokens, without padding.
+
+    Args:
+        model: loaded with attention implementation `ATTENTION`; a bare model or one wrapped by peft.
+    """
+
+    def __init__(self, model: Any):
+        self.model: nn.Module = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self.device = next(self.model.parameters()).device
+
+    def logits(self, tokens: NDArray[np.int64], positions: NDArray[np.int64], plan: Plan, rows: Tensor) -> Tensor:
+        """Logits at some of the packed tokens; the head runs on those alone.
+
+        Args:
+            tokens: [n] token ids.
+            positions: [n] position of each token in its own sequence.
+            plan: which earlier tokens each one sees.
+            rows: [r] int64 packed indices whose logits are wanted.
+
+        Returns:
+            [r, vocabulary] in the model's dtype.
+        """
+        out: Tensor = self.model(
+            input_ids=torch.from_numpy(tokens).to(self.device)[None],
+            position_ids=torch.from_numpy(positions).to(self.device)[None],
+            use_cache=False,
+            logits_to_keep=rows,
+            plan=plan,
+        ).logits
+        return out[0]

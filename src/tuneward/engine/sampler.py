@@ -1,0 +1,189 @@
+"""Sampling a batch of prompts: distinct prefixes are computed once, finished samples leave the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tuneward.engine.decode_plan import DecodePlan
+from tuneward.engine.draw import draw_tokens, uniforms
+from tuneward.engine.forward import PackedModel
+from tuneward.engine.tree import build_tree
+from tuneward.engine.tree_plan import TreePlan
+from tuneward.errors import NonFiniteError
+from tuneward.types import FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How completions are drawn."""
+
+    max_tokens: int
+    temperature: float = 1.0
+    """0 is greedy; log-probs and entropy are then those at temperature 1."""
+    top_p: float = 1.0
+    """Nucleus: the smallest set of tokens with at least this probability. 1 in training, always."""
+
+
+@dataclass(slots=True)
+class SampledTokens:
+    """One sample as it grows."""
+
+    token_ids: list[int]
+    logprobs: list[float]
+    entropies: list[float]
+    finish_reason: FinishReason | None = None
+
+
+OnToken = Callable[[int, SampledTokens], None]
+"""Called with (sample number, sample) after each drawn token; `finish_reason` is set on the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    tokens: Tensor
+    logprobs: Tensor
+    entropies: Tensor
+
+
+@torch.inference_mode()
+def sample_tokens(
+    model: PackedModel,
+    prompts: Sequence[Sequence[int]],
+    prompt_of_sample: Sequence[int],
+    seeds: Sequence[int],
+    stop_ids: frozenset[int],
+    params: SamplingParams,
+    on_token: OnToken | None = None,
+) -> list[SampledTokens]:
+    """Sample completions of several prompts together.
+
+    Args:
+        model: the policy.
+        prompts: token ids, each non-empty.
+        prompt_of_sample: [n] index into `prompts`; every prompt has at least one sample.
+        seeds: [n] 64-bit seed of each sample, see `sample_seed`.
+        stop_ids: tokens that end a completion.
+        params: temperature and limits.
+        on_token: observer, for streaming and for scoring samples as they finish.
+
+    Returns:
+        [n] samples, in the order of `seeds`.
+
+    Raises:
+        NonFiniteError: the model produced NaN or infinite logits.
+    """
+    samples = [SampledTokens([], [], []) for _ in seeds]
+    tree = build_tree(prompts)
+    keep: dict[int, tuple[Tensor, Tensor]] = {}
+    paths = [torch.from_numpy(path).to(model.device) for path in tree.paths]
+    last = torch.stack([path[-1] for path in paths])
+    logits = model.logits(tree.tokens, tree.positions, TreePlan(tree, model.device, keep), last)
+    plan = DecodePlan(keep, paths, capacity=len(samples), max_tokens=params.max_tokens)
+
+    alive = np.arange(len(samples))
+    row_of_sample = np.asarray(prompt_of_sample, dtype=np.int64)
+    all_seeds = np.asarray(seeds, dtype=np.uint64)
+    group_of_row = torch.arange(len(prompts), device=model.device)
+    for position in range(params.max_tokens):
+        drawn = _draw(logits, row_of_sample, uniforms(all_seeds[alive], position), params)
+        tokens = drawn.tokens.numpy()
+        _record(samples, alive, drawn, stop_ids, is_last=position + 1 == params.max_tokens, on_token=on_token)
+        going = np.array([samples[number].finish_reason is None for number in alive])
+        alive, tokens, row_of_sample = alive[going], tokens[going], row_of_sample[going]
+        if not len(alive):
+            break
+        row_of_sample, next_tokens, parents = _regroup(plan, group_of_row, row_of_sample, tokens)
+        group_of_row = group_of_row[parents]
+        # The plan renumbers groups when some have finished; keep our numbers dense in the same order.
+        group_of_row = torch.unique(group_of_row, return_inverse=True)[1]
+        rows = torch.arange(len(next_tokens))
+        logits = model.logits(next_tokens, plan.positions().cpu().numpy(), plan, rows.to(model.device))
+        plan.advance()
+    return samples
+
+
+def _draw(logits: Tensor, rows: np.ndarray, uniform: np.ndarray, params: SamplingParams) -> _Drawn:  # type: ignore[type-arg]
+    """Draw one token per sample; logits [r, vocabulary] are used up."""
+    logits = logits.float()
+    if params.temperature not in (0, 1):
+        logits /= params.temperature
+    normaliser = torch.logsumexp(logits, dim=-1)
+    if not bool(torch.isfinite(normaliser).all()):
+        raise NonFiniteError("The model produced NaN or infinite logits while sampling.")
+    row = torch.from_numpy(rows).to(logits.device)
+    logprobs = logits.sub_(normaliser[:, None])
+    weights = logprobs.exp()
+    # Before any filter: the entropy is the policy's, not that of the filtered choice.
+    entropy = -torch.linalg.vecdot(weights, logprobs)
+    if params.temperature == 0:
+        tokens = logprobs.argmax(-1)[row]
+    else:
+        kept = weights if params.top_p >= 1 else _nucleus(weights, params.top_p)
+        tokens = draw_tokens(kept, row, torch.from_numpy(uniform).to(logits.device))
+    return _Drawn(tokens.cpu(), logprobs[row, tokens].cpu(), entropy[row].cpu())
+
+
+def _nucleus(weights: Tensor, top_p: float) -> Tensor:
+    """Zero all but the smallest set of tokens whose probability reaches top_p."""
+    ordered, tokens = weights.sort(dim=-1, descending=True)
+    outside = ordered.cumsum(-1) - ordered >= top_p
+    return weights.scatter(-1, tokens, ordered.masked_fill(outside, 0.0))
+
+
+def _record(
+    samples: list[SampledTokens],
+    alive: np.ndarray,  # type: ignore[type-arg]
+    drawn: _Drawn,
+    stop_ids: frozenset[int],
+    *,
+    is_last: bool,
+    on_token: OnToken | None,
+) -> None:
+    columns = zip(alive.tolist(), drawn.tokens.tolist(), drawn.logprobs.tolist(), drawn.entropies.tolist(), strict=True)
+    for number, token, logprob, entropy in columns:
+        sample = samples[number]
+        sample.token_ids.append(token)
+        sample.logprobs.append(logprob)
+        sample.entropies.append(entropy)
+        if token in stop_ids:
+            sample.finish_reason = FinishReason.STOP
+        elif is_last:
+            sample.finish_reason = FinishReason.LENGTH
+        if on_token is not None:
+            on_token(number, sample)
+
+
+def _regroup(
+    plan: DecodePlan,
+    group_of_row: Tensor,
+    row_of_sample: np.ndarray,  # type: ignore[type-arg]
+    tokens: np.ndarray,  # type: ignore[type-arg]
+) -> tuple[np.ndarray, np.ndarray, Tensor]:  # type: ignore[type-arg]
+    """Give every distinct (row, token) a slot: first children stay, others split off, holes are filled.
+
+    Returns:
+        the new row of each sample [n], the token each row feeds [rows], and each row's parent row [rows].
+    """
+    pairs, child_of_sample = np.unique(np.stack([row_of_sample, tokens]), axis=1, return_inverse=True)
+    parents, next_tokens = pairs
+    count = len(parents)
+    is_first = np.ones(count, dtype=bool)
+    is_first[1:] = parents[1:] != parents[:-1]
+    slot = np.full(count, -1, dtype=np.int64)
+    stays = is_first & (parents < count)
+    slot[stays] = parents[stays]
+    free = np.setdiff1d(np.arange(count), slot[stays], assume_unique=True)
+    slot[~stays] = free[: int((~stays).sum())]
+    moves = slot != parents
+    # A free slot below `count` may still hold the parent of a row that moves elsewhere, but such a parent has a
+    # first child, which stays in it; so sources and targets never meet.
+    plan.move(torch.from_numpy(parents[moves]).to(group_of_row.device), torch.from_numpy(slot[moves]).to(group_of_row.device))
+    in_slot_order = np.argsort(slot)
+    parents_by_slot = torch.from_numpy(parents[in_slot_order]).to(group_of_row.device)
+    plan.arrange(group_of_row[parents_by_slot])
+    return slot[child_of_sample.reshape(-1)], next_tokens[in_slot_order], parents_by_slot

@@ -1,0 +1,94 @@
+"""Log-probs of given completions under the policy, packed into token trees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tuneward.engine.forward import PackedModel
+from tuneward.engine.logprob import selected_logprobs
+from tuneward.engine.tree import build_tree
+from tuneward.engine.tree_plan import TreePlan
+
+Pair = tuple[Sequence[int], Sequence[int]]
+"""Token ids of a prompt and of one completion of it, both non-empty."""
+
+
+def completion_logprobs(model: PackedModel, pairs: Sequence[Pair], temperature: float) -> Tensor:
+    """Log-prob of every completion token, each distinct prefix computed once.
+
+    Gradients flow to the model; those of shared tokens add up, so the result is that of running every
+    sequence alone.
+
+    Args:
+        model: the policy, or the reference.
+        pairs: (prompt, completion) token ids.
+        temperature: logits are divided by it before the softmax, as in sampling.
+
+    Returns:
+        [total completion tokens] fp32, completions one after another in the order given.
+    """
+    # The last token of a completion predicts nothing, so the tree leaves it out.
+    tree = build_tree([(*prompt, *completion[:-1]) for prompt, completion in pairs])
+    nodes = np.concatenate([path[len(prompt) - 1 :] for (prompt, _), path in zip(pairs, tree.paths, strict=True)])
+    tokens = np.concatenate([np.asarray(completion, dtype=np.int64) for _, completion in pairs])
+    targets, target_of_token = np.unique(np.stack([nodes, tokens]), axis=1, return_inverse=True)
+    rows, row_of_target = np.unique(targets[0], return_inverse=True)
+
+    def on_device(array: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+        return torch.from_numpy(array.reshape(-1)).to(model.device)
+
+    logits = model.logits(tree.tokens, tree.positions, TreePlan(tree, model.device), on_device(rows))
+    distinct = selected_logprobs(logits, on_device(row_of_target), on_device(targets[1]), temperature)
+    return distinct[on_device(target_of_token)]
+
+
+def distinct_tokens(pairs: Sequence[Pair]) -> int:
+    """Tokens that `completion_logprobs` computes for these pairs; sampled ones may be many more."""
+    return len(build_tree([(*prompt, *completion[:-1]) for prompt, completion in pairs]))
+
+
+def pack(pairs: Sequence[Pair], budget: int) -> list[list[int]]:
+    """Split pairs into micro-batches of at most `budget` distinct tokens.
+
+    Neighbours in sorted order share the most, so they stay together. A pair larger than the budget gets a
+    micro-batch of its own. Any split gives the same loss and gradient.
+
+    Returns:
+        Lists of indices into `pairs`.
+    """
+    order = sorted(range(len(pairs)), key=lambda i: (tuple(pairs[i][0]), tuple(pairs[i][1])))
+    packs: list[list[int]] = []
+    used = 0
+    previous: np.ndarray | None = None  # type: ignore[type-arg]
+    for index in order:
+        current = np.asarray((*pairs[index][0], *pairs[index][1][:-1]), dtype=np.int64)
+        fresh = len(current)
+        if previous is not None:
+            length = min(len(previous), len(current))
+            differs = np.flatnonzero(previous[:length] != current[:length])
+            fresh -= int(differs[0]) if len(differs) else length
+        if previous is None or used + fresh > budget:
+            packs.append([])
+            used, fresh = 0, len(current)
+        packs[-1].append(index)
+        used += fresh
+        previous = current
+    return packs
+
+
+def automatic_token_budget(model: PackedModel, available_bytes: int | None) -> int:
+    """Tokens per micro-batch that half of the available memory can hold with activations and logits.
+
+    The estimate counts what a decoder layer keeps for its backward pass and the fp32 logits with their
+    gradient. Beyond 2,048 tokens larger products gain nothing on a CPU.
+    """
+    config = model.model.config.get_text_config()  # type: ignore[operator, union-attr]
+    hidden, layers = config.hidden_size, config.num_hidden_layers
+    inner = getattr(config, "intermediate_size", None) or 4 * hidden
+    bytes_per_token = 4 * (layers * (16 * hidden + 6 * inner) + 2 * config.vocab_size)
+    affordable = (available_bytes or 8 << 30) // 2 // bytes_per_token
+    return max(256, min(2048, affordable))

@@ -1,0 +1,1 @@
+"""Measuring a model on validation prompts, and comparing two."""

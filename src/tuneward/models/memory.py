@@ -1,0 +1,65 @@
+"""Does the model fit? Asked before a byte of it is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tuneward.errors import ModelError
+
+
+def available_memory_bytes() -> int | None:
+    """Memory this process may still take, bytes: the smaller of the machine's and the control group's; None if unknown."""
+    limits = [value for value in (_machine_available(), _cgroup_available()) if value is not None]
+    return min(limits, default=None)
+
+
+def _machine_available() -> int | None:
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def _cgroup_available() -> int | None:
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+    except (OSError, ValueError):
+        return None
+    return None if limit == "max" else max(0, int(limit) - used)
+
+
+def weights_bytes(folder: Path, bytes_per_parameter: int) -> int:
+    """Size of a folder's weights once loaded at `bytes_per_parameter`.
+
+    Read from the headers of the safetensors files, so nothing is loaded.
+    """
+    import math
+
+    from safetensors import safe_open
+
+    parameters = 0
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(str(file), framework="numpy") as tensors:
+            parameters += sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())  # noqa: SIM118
+    return parameters * bytes_per_parameter
+
+
+def check_fits(folder: Path, name: str, *, bytes_per_parameter: int, working_bytes: int = 512 << 20) -> None:
+    """Refuse a model whose weights and least working memory exceed what is available.
+
+    Raises:
+        ModelError: with the need, what there is, and what to do.
+    """
+    available = available_memory_bytes()
+    if available is None:
+        return
+    needed = weights_bytes(folder, bytes_per_parameter) + working_bytes
+    if needed > available:
+        raise ModelError(
+            f"{name} needs about {needed / 2**30:.1f} GiB of memory to train here, but only "
+            f"{available / 2**30:.1f} GiB are available. Use a smaller model or a machine with more memory."
+        )

@@ -1,0 +1,1 @@
+"""The algorithm: rollout, advantage, loss, update, and the loop around them."""

@@ -1,0 +1,148 @@
+"""The training loop: steps, evaluations, early stopping, checkpoints. What hangs on it comes in as hooks."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+import torch
+
+from tuneward.config import Config
+from tuneward.engine.engine import Engine
+from tuneward.errors import NonFiniteError, TrainingError
+from tuneward.points import reached
+from tuneward.rewards.policy import FailurePolicy
+from tuneward.rl.kl import k3
+from tuneward.rl.measure import step_record
+from tuneward.rl.policy import Policy
+from tuneward.rl.rollout import Rollout, roll_out
+from tuneward.rl.schedule import PromptSchedule
+from tuneward.rl.step import train_step
+from tuneward.rl.stopping import Progress
+from tuneward.engine.sampler import SamplingParams
+from tuneward.types import Grader
+
+KL_SEQUENCES = 32
+"""Completions of the latest rollout on which the KL to the reference is measured at an evaluation."""
+
+
+class Hooks(Protocol):
+    """What the loop needs from around it."""
+
+    def emit(self, record: dict[str, Any]) -> None:
+        """Write a record to every sink, and let the advisor see it."""
+        ...
+
+    def evaluate(self, step: int, extra: dict[str, float]) -> tuple[float, float]:
+        """Evaluate on validation prompts, emit the record with `extra` in it; returns (mean reward, exact share)."""
+        ...
+
+    def save(self, step: int, *, is_best: bool) -> None:
+        """Write a checkpoint of the state after this step."""
+        ...
+
+    def wants_stop(self) -> str | None:
+        """A reason from outside (a signal, say) to finish now."""
+        ...
+
+
+def training_loop(
+    policy: Policy,
+    engine: Engine,
+    grader: Grader,
+    failures: FailurePolicy,
+    schedule: PromptSchedule,
+    config: Config,
+    progress: Progress,
+    hooks: Hooks,
+    *,
+    total_steps: int,
+    evaluate_every: int,
+    token_budget: int,
+    first_rollout: Rollout | None = None,
+) -> str:
+    """Train from `progress.step` to the end; returns why it ended, in words.
+
+    Args:
+        first_rollout: rollout of the next step when the checks before training have already made it.
+
+    Raises:
+        TrainingError: non-finite numbers that would not go away.
+        GraderError: failures beyond what the policy allows.
+    """
+    training = config.training
+    params = SamplingParams(training.max_completion_tokens, temperature=training.temperature)
+    while progress.step < total_steps:
+        step, started = progress.step + 1, time.perf_counter()
+        try:
+            rollout = first_rollout or roll_out(
+                engine, grader, schedule.batch(step), training.samples_per_prompt, params, run_seed=config.run.seed, step=step
+            )
+        except NonFiniteError as error:
+            policy.roll_back()
+            _count_non_finite(progress, str(error), training.max_skipped_updates, hooks, step)
+            progress.step = step
+            continue
+        first_rollout = None
+        failures.observe(rollout.all_scores)
+        reached("step.sampled")
+        result = train_step(policy, engine, rollout, training, step=step, token_budget=token_budget)
+        reached("step.updated")
+
+        progress.step = step
+        seconds = time.perf_counter() - started
+        progress.seconds_trained += seconds
+        hooks.emit(
+            step_record(
+                result,
+                epoch=schedule.epoch(step),
+                exact_threshold=config.evaluation.exact_threshold,
+                seconds=seconds,
+            )
+        )
+        reached("step.recorded")
+        if result.update.is_non_finite:
+            _count_non_finite(progress, result.update.skipped or "", training.max_skipped_updates, hooks, step)
+        else:
+            progress.non_finite_in_a_row = 0
+
+        reason = hooks.wants_stop()
+        is_best = False
+        if step % evaluate_every == 0 or step == total_steps:
+            kl = {"kl_ref": kl_to_reference(policy, engine, rollout, training.temperature)}
+            reward, exact = hooks.evaluate(step, kl)
+            is_best = progress.note_evaluation(step, reward, config.evaluation)
+            reason = reason or progress.reason_to_stop(exact, config.evaluation)
+            reached("evaluation.done")
+        if config.run.stop_at is not None and step >= config.run.stop_at:
+            reason = reason or f"run.stop_at is {config.run.stop_at}"
+        if reason or is_best or step % config.run.checkpoint_every_steps == 0 or step == total_steps:
+            hooks.save(step, is_best=is_best)
+        if reason:
+            return reason
+    return f"all {total_steps} steps are done"
+
+
+def kl_to_reference(policy: Policy, engine: Engine, rollout: Rollout, temperature: float) -> float:
+    """KL(policy ‖ reference) in nats per token, k3 on completions that the policy itself sampled.
+
+    The sampler's log-probs are the policy's as of that rollout, so one pass of the reference is enough.
+    """
+    groups = rollout.groups
+    per_group = max(1, KL_SEQUENCES // len(groups))
+    chosen = [(group.prompt, c) for group in groups for c in group.completions[:per_group]][:KL_SEQUENCES]
+    with torch.no_grad(), policy.as_reference():
+        reference = engine.logprobs([(prompt.token_ids, c.token_ids) for prompt, c in chosen], temperature)
+    logp = torch.tensor([value for _, c in chosen for value in c.logprobs], device=reference.device)
+    return float(k3(logp, reference).mean())
+
+
+def _count_non_finite(progress: Progress, reason: str, limit: int, hooks: Hooks, step: int) -> None:
+    progress.non_finite_in_a_row += 1
+    message = f"step {step} was skipped and the adapter rolled back: {reason}"
+    hooks.emit({"kind": "event", "step": step, "code": "skipped_update", "message": message})
+    if progress.non_finite_in_a_row >= limit:
+        raise TrainingError(
+            f"{reason} {progress.non_finite_in_a_row} times in a row. The adapter stands at the last good update; "
+            "lower training.learning_rate (a tenth is a good first try) and resume from an earlier checkpoint."
+        )

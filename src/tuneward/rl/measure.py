@@ -1,0 +1,108 @@
+"""A step's result → the numbers of its record; names and meanings are listed in `runs/records.py`."""
+
+from __future__ import annotations
+
+import math
+import resource
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tuneward.engine.tree import build_tree
+from tuneward.rl.rollout import Rollout
+from tuneward.rl.step import StepResult
+from tuneward.types import Score
+
+
+def step_record(result: StepResult, *, epoch: float, exact_threshold: float, seconds: float) -> dict[str, Any]:
+    """The record of a training step; what depends on the clock stands under `timing`."""
+    rollout, update = result.rollout, result.update
+    scored = [score.reward for score in rollout.all_scores if not score.is_failed]
+    record: dict[str, Any] = {"kind": "step", "step": result.step, "epoch": epoch}
+    record |= reward_numbers(scored, exact_threshold, with_range=True)
+    record |= component_means(rollout.all_scores)
+    record |= rollout_numbers(rollout)
+    record |= {
+        "zero_signal_share": result.signal.zero_signal_groups / max(1, result.signal.groups),
+        "advantage_abs_mean": float(result.signal.advantages.abs().mean()),
+        "grader_errors": sum(score.is_failed for score in rollout.all_scores),
+        "trained_tokens": update.tokens,
+        "learning_rate": result.learning_rate,
+    }
+    if update.tokens:
+        record |= {
+            "loss": update.loss,
+            "clip_share": update.clipped / update.tokens,
+            "mismatch_mean": update.mismatch_sum / update.tokens,
+            "mismatch_max": update.mismatch_max,
+            "mismatch_exp": update.mismatch_exp_sum / update.tokens,
+        }
+        if update.grad_norm is not None:
+            record["grad_norm"] = update.grad_norm
+        if update.kl_sum is not None:
+            record["kl_ref"] = update.kl_sum / update.tokens
+    if update.skipped:
+        record["skipped"] = update.skipped
+    record = {name: value for name, value in record.items() if not (isinstance(value, float) and not math.isfinite(value))}
+    record["timing"] = {
+        "seconds_rollout": rollout.seconds_sampling,
+        "seconds_reward": rollout.seconds_waiting,
+        "seconds_update": result.seconds_update,
+        "seconds_step": seconds,
+        "tokens_per_second": record["completion_tokens"] / seconds,
+        **latency_numbers(rollout.all_scores),
+        "rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    return record
+
+
+def reward_numbers(rewards: Sequence[float], exact_threshold: float, *, with_range: bool = False) -> dict[str, float]:
+    """Mean, spread and exact success of scored rewards; empty when there are none."""
+    if not rewards:
+        return {}
+    values = np.asarray(rewards, dtype=np.float64)
+    numbers = {
+        "reward_mean": float(values.mean()),
+        "reward_std": float(values.std(ddof=1)) if len(values) > 1 else 0.0,
+        "exact": float((values >= exact_threshold).mean()),
+    }
+    return numbers | ({"reward_min": float(values.min()), "reward_max": float(values.max())} if with_range else {})
+
+
+def component_means(scores: Sequence[Score]) -> dict[str, float]:
+    """Mean of each named metric the grader gave, as `metric/<name>`."""
+    values: dict[str, list[float]] = {}
+    for score in scores:
+        for name, value in score.metrics.items():
+            values.setdefault(f"metric/{name}", []).append(value)
+    return {name: float(np.mean(column)) for name, column in sorted(values.items())}
+
+
+def rollout_numbers(rollout: Rollout) -> dict[str, float]:
+    """Lengths, truncation, entropy and token counts of sampled groups."""
+    completions = [completion for group in rollout.groups for completion in group.completions]
+    lengths = np.array([len(completion.token_ids) for completion in completions])
+    entropies = np.concatenate([completion.entropies for completion in completions])
+    distinct = sum(len(build_tree([c.token_ids for c in group.completions])) for group in rollout.groups)
+    return {
+        "entropy": float(entropies.mean()),
+        "completion_length_mean": float(lengths.mean()),
+        "completion_length_p95": float(np.quantile(lengths, 0.95)),
+        "completion_length_max": int(lengths.max()),
+        "truncated_share": float(np.mean([completion.is_truncated for completion in completions])),
+        "prompt_tokens": sum(len(group.prompt.token_ids) for group in rollout.groups),
+        "completion_tokens": int(lengths.sum()),
+        "distinct_tokens": distinct,
+    }
+
+
+def latency_numbers(scores: Sequence[Score]) -> dict[str, float]:
+    """Median and 95th percentile of grader calls, ms."""
+    walls = np.array([score.receipt.wall_s for score in scores]) * 1000
+    if not len(walls):
+        return {}
+    return {
+        "reward_latency_p50_ms": float(np.quantile(walls, 0.5)),
+        "reward_latency_p95_ms": float(np.quantile(walls, 0.95)),
+    }

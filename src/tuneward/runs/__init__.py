@@ -1,0 +1,1 @@
+"""Run folders: manifest, checkpoints, metric records and sinks, the report."""

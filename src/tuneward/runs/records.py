@@ -1,0 +1,84 @@
+"""The records a run writes, one JSON object a line in `metrics.jsonl`, and the meaning of each number.
+
+A record is a flat dict: `kind`, `step`, then numbers by the names below. Whatever depends on the clock or the
+machine stands in a nested dict `timing`, so that two runs of the same seed agree byte for byte outside it.
+A number that was not measured is absent (never 0, never NaN).
+
+kind "step"        after each optimizer step; `step` counts from 1
+kind "evaluation"  after each evaluation; `step` 0 is the base model before training
+kind "preflight"   the check for signal before the first step
+kind "warning"     `code`, `message`: a diagnosis in words, at the step where it arose
+kind "event"       `code`, `message`: started, resumed, checkpoint, new_best, skipped_update, no_signal, stopped, finished
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+Record: TypeAlias = dict[str, Any]
+
+
+class Metric(NamedTuple):
+    """What a number in a record means."""
+
+    name: str
+    title: str
+    unit: str
+    meaning: str
+
+
+STEP_METRICS = (
+    Metric("epoch", "Epoch", "passes", "passes over the training rows so far, fractional"),
+    Metric("reward_mean", "Training reward", "", "mean reward of the step's scored completions"),
+    Metric("reward_std", "Reward spread", "", "sample standard deviation of those rewards"),
+    Metric("reward_min", "Lowest reward", "", "lowest of those rewards"),
+    Metric("reward_max", "Highest reward", "", "highest of those rewards"),
+    Metric("exact", "Exact success", "share", "share of scored completions at or above the exact threshold"),
+    Metric("loss", "Loss", "", "policy loss; about 0 on-policy, its value alone says little"),
+    Metric("entropy", "Policy entropy", "nats/token", "mean entropy of the sampling distribution"),
+    Metric("completion_length_mean", "Episode length", "tokens", "mean completion length"),
+    Metric("completion_length_p95", "Episode length, p95", "tokens", "95th percentile of completion length"),
+    Metric("completion_length_max", "Episode length, max", "tokens", "longest completion"),
+    Metric("truncated_share", "Truncated", "share", "completions that hit the length limit"),
+    Metric("zero_signal_share", "Zero-signal groups", "share", "groups whose rewards are all alike"),
+    Metric("clip_share", "Clipped tokens", "share", "tokens whose ratio the loss clipped"),
+    Metric("grad_norm", "Gradient norm", "", "global L2 norm before clipping"),
+    Metric("learning_rate", "Learning rate", "", "AdamW step size used"),
+    Metric("mismatch_mean", "Mismatch", "nats", "mean |policy log-prob - sampler log-prob| over trained tokens"),
+    Metric("mismatch_max", "Mismatch, max", "nats", "largest of those differences"),
+    Metric("mismatch_exp", "Mismatch, exp", "", "mean exp(|difference|); should stay below 1.02"),
+    Metric("kl_ref", "KL to base", "nats/token", "k3 estimate on the step's tokens; only when beta > 0"),
+    Metric("advantage_abs_mean", "Advantage size", "", "mean |advantage| over scored completions"),
+    Metric("prompt_tokens", "Prompt tokens", "tokens", "prompt tokens, each prompt once"),
+    Metric("completion_tokens", "Completion tokens", "tokens", "sampled tokens"),
+    Metric("distinct_tokens", "Distinct tokens", "tokens", "sampled tokens with shared beginnings counted once"),
+    Metric("trained_tokens", "Trained tokens", "tokens", "completion tokens of groups with signal"),
+    Metric("grader_errors", "Grader failures", "samples", "samples left without a score after retries"),
+)
+
+TIMING_METRICS = (
+    Metric("seconds_rollout", "Rollout", "s", "sampling"),
+    Metric("seconds_reward", "Reward", "s", "waiting for the grader beyond sampling"),
+    Metric("seconds_update", "Update", "s", "log-probs, gradients and the optimizer"),
+    Metric("seconds_step", "Step", "s", "the whole step"),
+    Metric("tokens_per_second", "Speed", "tokens/s", "sampled tokens per second of the whole step"),
+    Metric("reward_latency_p50_ms", "Reward latency, p50", "ms", "median wall time of a grader call"),
+    Metric("reward_latency_p95_ms", "Reward latency, p95", "ms", "95th percentile of the same"),
+    Metric("eta_s", "Time left", "s", "median estimate"),
+    Metric("eta_low_s", "Time left, low", "s", "lower end of an 80 % interval"),
+    Metric("eta_high_s", "Time left, high", "s", "upper end of it"),
+    Metric("rss_bytes", "Memory", "bytes", "peak resident memory of the training process"),
+)
+"""Found under `timing` in step records; evaluation records hold `seconds` there."""
+
+EVALUATION_METRICS = (
+    Metric("reward_mean", "Validation reward", "", "mean reward on the validation rows"),
+    Metric("reward_std", "Validation reward spread", "", "sample standard deviation"),
+    Metric("exact", "Validation exact success", "share", "share of rows at or above the exact threshold"),
+    Metric("completion_length_mean", "Validation episode length", "tokens", "mean completion length"),
+    Metric("truncated_share", "Validation truncated", "share", "completions that hit the length limit"),
+    Metric("kl_ref", "KL to base", "nats/token", "k3 estimate of policy against base on the sampled tokens"),
+    Metric("entropy", "Validation entropy", "nats/token", "mean entropy of the policy at temperature 1"),
+    Metric("rows", "Rows", "rows", "validation rows scored"),
+    Metric("grader_errors", "Grader failures", "samples", "samples without a score"),
+)

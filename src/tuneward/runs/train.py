@@ -1,0 +1,166 @@
+"""A run from start to report: `start_run` and `resume_run`."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tuneward.config import Config
+from tuneward.engine.engine import Engine
+from tuneward.errors import RunError
+from tuneward.models.chat import ChatTokenizer
+from tuneward.models.load import set_threads
+from tuneward.models.resolve import resolve
+from tuneward.rewards import build_grader
+from tuneward.rl.policy import Policy
+from tuneward.runs.finish import Ending, finish
+from tuneward.runs.folder import RunFolder, create_run, open_run, read_config, write_atomically, write_json
+from tuneward.runs.interrupt import graceful_stop
+from tuneward.runs.prepare import Plan, Prompts, build_policy, load_prompts, make_plan, make_schedule
+from tuneward.runs.provenance import file_identity, machine, model_identity, versions
+from tuneward.runs.session import Session, Watcher
+from tuneward.runs.sinks import JsonlSink, build_sinks, rebuild_csv
+from tuneward.types import Grader
+
+
+def start_run(config: Config, watcher: Watcher) -> RunFolder:
+    """Train from a configuration; the run folder holds everything when it returns.
+
+    Raises:
+        TunewardError: in whichever part something is wrong; nothing half-written is left that a later command
+            would take for whole.
+    """
+    started = time.monotonic()
+    with build_session_parts(config) as (grader, folder, tokenizer):
+        prompts = load_prompts(config, tokenizer)
+        schedule = make_schedule(config, prompts)
+        total = schedule.total_steps(config.training.epochs, config.training.max_steps)
+        policy = build_policy(config, folder, total)
+        plan = make_plan(config, prompts, policy.packed)
+        run = create_run(config.run.root, config.run.name, config.model)
+        with run.locked():
+            _write_provenance(run, config, prompts, plan, folder, grader)
+            return _run(run, config, prompts, plan, policy, tokenizer, grader, watcher, started=started, is_resumed=False)
+
+
+def resume_run(name: str, root: Path, watcher: Watcher, *, stop_at: int | None = None) -> RunFolder:
+    """Go on with an interrupted run from its newest whole checkpoint, ending as if it had never stopped.
+
+    Raises:
+        RunError: no such run, it is finished, or another process works on it; and as `start_run`.
+    """
+    started = time.monotonic()
+    run = open_run(name, root)
+    with run.locked():
+        manifest = run.read_json(run.manifest)
+        config = read_config(run)
+        config = config.model_copy(update={"run": config.run.model_copy(update={"stop_at": stop_at})})
+        if run.result.is_file() and run.read_json(run.result).get("is_complete"):
+            raise RunError(f"{run.path}: this run is finished. Start a new one, with lora.init_from={run.adapter} to build on it.")
+        plan = Plan(**manifest["plan"])
+        with build_session_parts(config.model_copy(update={"threads": plan.threads})) as (grader, folder, tokenizer):
+            _check_same_inputs(run, manifest, config, folder, grader)
+            prompts = load_prompts(config, tokenizer)
+            policy = build_policy(config, folder, plan.total_steps)
+            return _run(run, config, prompts, plan, policy, tokenizer, grader, watcher, started=started, is_resumed=True)
+
+
+@contextmanager
+def build_session_parts(config: Config) -> Iterator[tuple[Grader, Path, ChatTokenizer]]:
+    """Grader (checked), model folder and tokenizer; the grader is closed at the end. Cheapest checks first."""
+    grader = build_grader(config.reward)
+    try:
+        folder = resolve(config.model)
+        set_threads(config.threads)
+        yield grader, folder, ChatTokenizer.load(folder)
+    finally:
+        grader.close()
+
+
+def _run(
+    run: RunFolder,
+    config: Config,
+    prompts: Prompts,
+    plan: Plan,
+    policy: Policy,
+    tokenizer: ChatTokenizer,
+    grader: Grader,
+    watcher: Watcher,
+    *,
+    started: float,
+    is_resumed: bool,
+) -> RunFolder:
+    first = prompts.train[0]
+    with ExitStack() as stack:
+        stop_requested = stack.enter_context(graceful_stop())
+        session = Session(
+            run, config, plan, prompts, Engine(policy.packed, tokenizer), policy, grader, [], watcher, stop_requested
+        )
+        has_state = is_resumed and session.restore()
+        JsonlSink(run.metrics).truncate_after(session.progress.step if has_state else -1)
+        rebuild_csv(run.path)
+        session.sinks = build_sinks(config.run.sinks, run.path, run.name, config.model_dump(mode="json"))
+        stack.callback(lambda: [sink.close() for sink in session.sinks])
+        watcher.prepared(run, config, prompts, plan, tokenizer.decode_raw(first.token_ids), tokenizer.stop_tokens())
+        if has_state:
+            session.event("resumed", f"resumed after step {session.progress.step}")
+            first_rollout = None
+        else:
+            first_rollout = session.before_training()
+        reason = session.train(first_rollout)
+        session.event("stopped", reason)
+        is_complete = stop_requested() is None and session.progress.step != config.run.stop_at
+        ending = Ending(reason, is_complete, time.monotonic() - started)
+        finish(run, config, session.progress, prompts.validation, ending)
+    return run
+
+
+def _write_provenance(
+    run: RunFolder, config: Config, prompts: Prompts, plan: Plan, folder: Path, grader: Grader
+) -> None:
+    write_atomically(run.config, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    data = {"train": file_identity(config.data.train) | {"rows": len(prompts.train)}}
+    if config.data.validation is not None:
+        data["validation"] = file_identity(config.data.validation)
+    else:
+        data["validation"] = {"path": f"held out from {config.data.train}"}
+    data["validation"]["rows"] = len(prompts.validation)
+    write_json(
+        run.manifest,
+        {
+            "run": run.name,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "versions": versions(),
+            "machine": machine(),
+            "model": {"name": config.model, **model_identity(folder)},
+            "data": data | {"dropped": prompts.dropped},
+            "grader": grader.name,
+            "plan": dataclasses.asdict(plan),
+            "conventions": {"advantage_std_ddof": 1, "advantage_epsilon": 1e-4, "kl_estimator": "k3"},
+        },
+    )
+
+
+def _check_same_inputs(
+    run: RunFolder, manifest: dict[str, Any], config: Config, folder: Path, grader: Grader
+) -> None:
+    """A resumed run must see what it saw, or it would end elsewhere without a word."""
+    expected = {str(config.data.train): manifest["data"]["train"]["sha256"]}
+    if config.data.validation is not None:
+        expected[str(config.data.validation)] = manifest["data"]["validation"]["sha256"]
+    for path, digest in expected.items():
+        if file_identity(Path(path))["sha256"] != digest:
+            raise RunError(f"{path} has changed since {run.name} began; restore it, or start a new run.")
+    if grader.name != manifest["grader"]:
+        raise RunError(
+            f"The reward function is {grader.name}, but {run.name} began with {manifest['grader']}; restore it, or "
+            "start a new run."
+        )
+    if model_identity(folder)["weights"] != manifest["model"]["weights"]:
+        raise RunError(f"The weights in {folder} have changed since {run.name} began; restore them, or start a new run.")
