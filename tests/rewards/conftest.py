@@ -15,14 +15,14 @@ from tuneward.config import RewardConfig
 from tuneward.rewards import LambdaFileGrader
 from tuneward.types import Row, Sample
 
-OK_PREAMBLE = '''
+OK_PREAMBLE = """
 def scores(event):
     return [{"id": item["id"], "aggregate_reward_score": float(len(item["messages"][-1]["content"]))}
             for item in event]
 
 def has(event, word):
     return any(word in item["messages"][-1]["content"] for item in event)
-'''
+"""
 """Helpers every handler below may use; the score of a completion is its length."""
 
 MakeGrader = Callable[..., LambdaFileGrader]

@@ -201,10 +201,8 @@ def test_text_that_cannot_be_read_as_json_is_invalid(text: str | bytes) -> None:
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["s-0", "s-1", 200])
-keys = st.sampled_from(
-    ["id", "aggregate_reward_score", "metrics_list", "reward_components", "name", "metric", "value", "type"]
-    + ["statusCode", "body", "errorMessage", "error"]
-) | st.text(max_size=3)
+KEYS = ["id", "aggregate_reward_score", "metrics_list", "reward_components", "name", "metric", "value", "type"]
+keys = st.sampled_from([*KEYS, "statusCode", "body", "errorMessage", "error"]) | st.text(max_size=3)
 json_values = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=6),

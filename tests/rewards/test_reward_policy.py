@@ -31,7 +31,7 @@ def test_fail_stops_at_the_first_failure_and_says_why() -> None:
 def test_the_budget_applies_from_fifty_samples_on() -> None:
     policy = FailurePolicy("exclude", 0.1)
     policy.observe(bad(10) + good(39))
-    with pytest.raises(GraderError, match="11 of 50 samples could not be scored, more than reward.error_budget 0.1"):
+    with pytest.raises(GraderError, match=r"11 of 50 samples could not be scored, more than reward\.error_budget 0\.1"):
         policy.observe(bad(1))
 
 

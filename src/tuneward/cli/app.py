@@ -69,7 +69,7 @@ def main() -> None:
 
 def _fail(message: str, code: int) -> None:
     if os.environ.get("TUNEWARD_DEBUG"):
-        raise  # noqa: PLE0704  (always called while an exception is handled)
+        raise
     Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {_plain(message)}", soft_wrap=True)
     sys.exit(code)
 

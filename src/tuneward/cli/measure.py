@@ -77,7 +77,9 @@ def _configuration(
         run = open_run(name, root)
     except RunError:
         if data is None or reward is None:
-            raise ConfigError(f'"{name}" is not a run, so give the prompts (--data) and the reward (--reward).') from None
+            raise ConfigError(
+                f'"{name}" is not a run, so give the prompts (--data) and the reward (--reward).'
+            ) from None
         return load_config(None, (f"model={name}", *(overrides or ())), sections)
     tree = read_config(run).model_dump(mode="json")
     for section, values in sections.items():

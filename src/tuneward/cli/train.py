@@ -48,7 +48,9 @@ def train(
                 raise ConfigError("--resume goes on with the run's own configuration; leave out the file and --set.")
             run = resume_run(resume, root, watcher, stop_at=stop_at)
         else:
-            run = start_run(_configuration(config, model, data, validation, reward, name, stop_at, root, overrides), watcher)
+            run = start_run(
+                _configuration(config, model, data, validation, reward, name, stop_at, root, overrides), watcher
+            )
     finally:
         watcher.close()
     result = run.read_json(run.result)
@@ -74,7 +76,9 @@ def _configuration(
         "reward": {"file": reward},
         "run": {"name": name, "stop_at": stop_at, "root": root if root != Path("runs") else None},
     }
-    given = {section: {key: value for key, value in values.items() if value is not None} for section, values in flags.items()}
+    given = {
+        section: {key: value for key, value in values.items() if value is not None} for section, values in flags.items()
+    }
     extra = (f"model={model}",) if model is not None else ()
     return load_config(file, (*extra, *(overrides or ())), given)
 

@@ -64,7 +64,13 @@ class Engine:
         return groups
 
     def _wave(
-        self, prompts: Sequence[Prompt], n: int, params: SamplingParams, run_seed: int, step: int, on_group: OnGroup | None
+        self,
+        prompts: Sequence[Prompt],
+        n: int,
+        params: SamplingParams,
+        run_seed: int,
+        step: int,
+        on_group: OnGroup | None,
     ) -> list[Group]:
         unfinished = [n] * len(prompts)
         drawn: list[list[SampledTokens | None]] = [[None] * n for _ in prompts]

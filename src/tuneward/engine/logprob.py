@@ -20,7 +20,7 @@ def selected_logprobs(logits: Tensor, rows: Tensor, tokens: Tensor, temperature:
     Returns:
         [m] log-probs in nats, fp32 (fp64 for fp64 logits).
     """
-    out: Tensor = _SelectedLogprobs.apply(logits, rows, tokens, temperature)
+    out: Tensor = _SelectedLogprobs.apply(logits, rows, tokens, temperature)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -36,7 +36,7 @@ class _SelectedLogprobs(torch.autograd.Function):
         return scaled[rows, tokens] / temperature - normaliser[rows]
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         logits, normaliser, rows, tokens = ctx.saved_tensors
         row_grad = torch.zeros_like(normaliser).index_add_(0, rows, grad)
         work = logits if logits.dtype == normaliser.dtype else logits.float()

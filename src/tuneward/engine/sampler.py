@@ -107,7 +107,7 @@ def sample_tokens(
     return samples
 
 
-def _draw(logits: Tensor, rows: np.ndarray, uniform: np.ndarray, params: SamplingParams) -> _Drawn:  # type: ignore[type-arg]
+def _draw(logits: Tensor, rows: np.ndarray, uniform: np.ndarray, params: SamplingParams) -> _Drawn:
     """Draw one token per sample; logits [r, vocabulary] are used up."""
     logits = logits.float()
     if params.temperature not in (0, 1):
@@ -137,7 +137,7 @@ def _nucleus(weights: Tensor, top_p: float) -> Tensor:
 
 def _record(
     samples: list[SampledTokens],
-    alive: np.ndarray,  # type: ignore[type-arg]
+    alive: np.ndarray,
     drawn: _Drawn,
     stop_ids: frozenset[int],
     *,
@@ -161,9 +161,9 @@ def _record(
 def _regroup(
     plan: DecodePlan,
     group_of_row: Tensor,
-    row_of_sample: np.ndarray,  # type: ignore[type-arg]
-    tokens: np.ndarray,  # type: ignore[type-arg]
-) -> tuple[np.ndarray, np.ndarray, Tensor]:  # type: ignore[type-arg]
+    row_of_sample: np.ndarray,
+    tokens: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, Tensor]:
     """Give every distinct (row, token) a slot: first children stay, others split off, holes are filled.
 
     Returns:
@@ -182,7 +182,9 @@ def _regroup(
     moves = slot != parents
     # A free slot below `count` may still hold the parent of a row that moves elsewhere, but such a parent has a
     # first child, which stays in it; so sources and targets never meet.
-    plan.move(torch.from_numpy(parents[moves]).to(group_of_row.device), torch.from_numpy(slot[moves]).to(group_of_row.device))
+    plan.move(
+        torch.from_numpy(parents[moves]).to(group_of_row.device), torch.from_numpy(slot[moves]).to(group_of_row.device)
+    )
     in_slot_order = np.argsort(slot)
     parents_by_slot = torch.from_numpy(parents[in_slot_order]).to(group_of_row.device)
     plan.arrange(group_of_row[parents_by_slot])

@@ -38,7 +38,7 @@ def completion_logprobs(model: PackedModel, pairs: Sequence[Pair], temperature: 
     targets, target_of_token = np.unique(np.stack([nodes, tokens]), axis=1, return_inverse=True)
     rows, row_of_target = np.unique(targets[0], return_inverse=True)
 
-    def on_device(array: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+    def on_device(array: np.ndarray) -> Tensor:
         return torch.from_numpy(array.reshape(-1)).to(model.device)
 
     logits = model.logits(tree.tokens, tree.positions, TreePlan(tree, model.device), on_device(rows))
@@ -63,7 +63,7 @@ def pack(pairs: Sequence[Pair], budget: int) -> list[list[int]]:
     order = sorted(range(len(pairs)), key=lambda i: (tuple(pairs[i][0]), tuple(pairs[i][1])))
     packs: list[list[int]] = []
     used = 0
-    previous: np.ndarray | None = None  # type: ignore[type-arg]
+    previous: np.ndarray | None = None
     for index in order:
         current = np.asarray((*pairs[index][0], *pairs[index][1][:-1]), dtype=np.int64)
         fresh = len(current)
@@ -90,5 +90,5 @@ def automatic_token_budget(model: PackedModel, available_bytes: int | None) -> i
     hidden, layers = config.hidden_size, config.num_hidden_layers
     inner = getattr(config, "intermediate_size", None) or 4 * hidden
     bytes_per_token = 4 * (layers * (16 * hidden + 6 * inner) + 2 * config.vocab_size)
-    affordable = (available_bytes or 8 << 30) // 2 // bytes_per_token
+    affordable = int((available_bytes or 8 << 30) // 2 // bytes_per_token)
     return max(256, min(2048, affordable))

@@ -36,7 +36,8 @@ class TokenTree:
 
     def ancestors(self, node: int) -> Ints:
         """Proper ancestors of a node, root first."""
-        return self.paths[self.owner[node]][: self.positions[node]]
+        path = self.paths[int(self.owner[node])]
+        return path[: int(self.positions[node])]
 
 
 def build_tree(sequences: Sequence[Sequence[int]]) -> TokenTree:

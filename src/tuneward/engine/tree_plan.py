@@ -55,7 +55,11 @@ class TreePlan:
         distance = tree.positions[queries] - tree.positions[keys]
         on = self._device
         return _Block(
-            start, stop, torch.from_numpy(keys).to(on), torch.from_numpy(visible).to(on), torch.from_numpy(distance).to(on)
+            start,
+            stop,
+            torch.from_numpy(keys).to(on),
+            torch.from_numpy(visible).to(on),
+            torch.from_numpy(distance).to(on),
         )
 
     def masks(self, window: int | None, dtype: torch.dtype) -> list[Tensor]:
@@ -75,7 +79,7 @@ class TreePlan:
             self.keep[layer] = (k.detach(), v.detach())
         score_dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
         masks = self.masks(scores.window, score_dtype)
-        out: Tensor = _TreeAttention.apply(q, k, v, scores.sinks, self._blocks, masks, scores)
+        out: Tensor = _TreeAttention.apply(q, k, v, scores.sinks, self._blocks, masks, scores)  # type: ignore[no-untyped-call]
         return out.transpose(0, 1)
 
 
@@ -110,7 +114,7 @@ class _TreeAttention(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, sinks, out = ctx.saved_tensors
         grad_q, grad_k, grad_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         grad_sinks = torch.zeros_like(sinks) if sinks is not None and ctx.needs_input_grad[3] else None
@@ -128,7 +132,9 @@ class _TreeAttention(torch.autograd.Function):
             if grad_sinks is not None:
                 grad_sinks += _sink_gradient(queries, keys, mask, scores, sinks, inner)
             if scores.softcap is not None:
-                capped = torch.tanh((queries @ keys.transpose(1, 2)).to(weights.dtype) * (scores.scaling / scores.softcap))
+                capped = torch.tanh(
+                    (queries @ keys.transpose(1, 2)).to(weights.dtype) * (scores.scaling / scores.softcap)
+                )
                 grad_scores.mul_(1 - capped * capped)
             grad_scores = grad_scores.mul_(scores.scaling).to(q.dtype)
             grad_q[:, span] = (grad_scores @ keys).view(q.shape[0], -1, q.shape[-1])

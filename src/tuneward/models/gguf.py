@@ -40,7 +40,9 @@ def convert_gguf(gguf: Path, folder: Path, *, source: str, sha256: str) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     except OSError as error:
-        raise ModelError(f"{folder.parent}: cannot be written ({error.strerror}); set TUNEWARD_HOME elsewhere.") from None
+        raise ModelError(
+            f"{folder.parent}: cannot be written ({error.strerror}); set TUNEWARD_HOME elsewhere."
+        ) from None
     try:
         _write(gguf, temporary)
         note = {"source": source, "sha256": sha256, "format": "fp32 safetensors"}

@@ -8,7 +8,7 @@ from tuneward.errors import ModelError
 
 
 def available_memory_bytes() -> int | None:
-    """Memory this process may still take, bytes: the smaller of the machine's and the control group's; None if unknown."""
+    """Memory this process may still take, bytes: the lesser of the machine's and the control group's; None if unknown."""
     limits = [value for value in (_machine_available(), _cgroup_available()) if value is not None]
     return min(limits, default=None)
 

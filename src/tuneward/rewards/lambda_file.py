@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -68,6 +69,7 @@ class LambdaFileGrader:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._owner = os.getpid()
         self._processes = [KeptProcess(setup) for _ in range(config.workers)]
         self._threads = [
             threading.Thread(target=_serve, args=(process, self._jobs), name=f"reward-{index}", daemon=True)
@@ -95,8 +97,11 @@ class LambdaFileGrader:
         `retries` times; what still fails has reward NaN and the reason in its receipt.
 
         Raises:
-            GraderError: the grader is closed.
+            GraderError: the grader is closed, or this process is a forked copy of the one that built it.
         """
+        if os.getpid() != self._owner:
+            # A copy has the pipes but not the threads that serve them: it would wait for ever.
+            raise GraderError(f"{self._name}: the grader belongs to another process. Build one in each process.")
         if self._closed.is_set():
             raise GraderError(f"{self._name}: the grader is closed. Build another one.")
         scores: dict[int, Score] = {}
@@ -163,7 +168,7 @@ class LambdaFileGrader:
         future: Future[Call] = Future()
         with self._lock:
             if self._closed.is_set():
-                future.set_result(Call("lost"))
+                future.set_result(Call("closed"))
             else:
                 self._jobs.put((b"[" + b",".join(items) + b"]", future))
         return future

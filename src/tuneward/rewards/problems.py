@@ -76,8 +76,10 @@ def explain_call(call: Call, samples: int, config: RewardConfig, import_timeout_
             return Verdict.ERROR, f"{source} wrote to descriptors that it had not opened. Write to its own files only."
         case "unloadable":
             return Verdict.ERROR, explain_load(call.detail["report"], config, import_timeout_s)
+        case "closed":
+            return Verdict.ERROR, f"{source} was stopped {for_samples}, because the grader was closed."
         case _:
-            return Verdict.ERROR, f"{source}: its process was killed from outside or the grader was closed."
+            return Verdict.ERROR, f"{source}: its process and the keeper of it were killed from outside."
 
 
 def _error(detail: Mapping[str, Any]) -> str:

@@ -34,8 +34,8 @@ class Call:
     """How one call ended."""
 
     kind: str
-    """`answer`, `raised`, `unserialisable`, `too_large`, `oom`, `timeout`, `died`, `garbled`, `unloadable`, or `lost`
-    when the keeper itself is gone."""
+    """`answer`, `raised`, `unserialisable`, `too_large`, `oom`, `timeout`, `died`, `garbled`, `unloadable`, `lost`
+    when the keeper itself is gone, or `closed`."""
     answer: bytes = b""
     """JSON, when `kind` is `answer`."""
     detail: Mapping[str, Any] = field(default_factory=dict)
@@ -97,12 +97,12 @@ class KeptProcess:
             if self._popen is None:
                 self.start()
             if self.wait_loaded()["kind"] == "lost":
-                return Call("lost")
+                return self._lost()
             self._write(event)
             outcome, answer = json.loads(self._read()), self._read()
         except (OSError, EOFError):
             self._discard()
-            return Call("lost")
+            return self._lost()
         return Call(
             outcome.pop("kind"),
             answer,
@@ -134,6 +134,9 @@ class KeptProcess:
             for pipe in (self._popen.stdin, self._popen.stdout):
                 assert pipe is not None
                 pipe.close()
+
+    def _lost(self) -> Call:
+        return Call("closed" if self._is_ended else "lost")
 
     def _discard(self) -> None:
         """Give up a keeper that is gone or silent; the next call starts another."""

@@ -16,6 +16,9 @@ def k2(logp: Tensor, ref_logp: Tensor) -> Tensor:
 
 
 def k3(logp: Tensor, ref_logp: Tensor) -> Tensor:
-    """ref / π - log(ref / π) - 1: never negative, low variance. Source: Schulman, "Approximating KL divergence", 2020."""
+    """ref / π - log(ref / π) - 1: never negative, low variance.
+
+    Source: Schulman, "Approximating KL divergence", 2020.
+    """
     log_ratio = ref_logp - logp
     return log_ratio.exp() - log_ratio - 1

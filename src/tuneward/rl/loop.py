@@ -9,6 +9,7 @@ import torch
 
 from tuneward.config import Config
 from tuneward.engine.engine import Engine
+from tuneward.engine.sampler import SamplingParams
 from tuneward.errors import NonFiniteError, TrainingError
 from tuneward.points import reached
 from tuneward.rewards.policy import FailurePolicy
@@ -19,7 +20,6 @@ from tuneward.rl.rollout import Rollout, roll_out
 from tuneward.rl.schedule import PromptSchedule
 from tuneward.rl.step import train_step
 from tuneward.rl.stopping import Progress
-from tuneward.engine.sampler import SamplingParams
 from tuneward.types import Grader
 
 KL_SEQUENCES = 32
@@ -76,7 +76,13 @@ def training_loop(
         step, started = progress.step + 1, time.perf_counter()
         try:
             rollout = first_rollout or roll_out(
-                engine, grader, schedule.batch(step), training.samples_per_prompt, params, run_seed=config.run.seed, step=step
+                engine,
+                grader,
+                schedule.batch(step),
+                training.samples_per_prompt,
+                params,
+                run_seed=config.run.seed,
+                step=step,
             )
         except NonFiniteError as error:
             policy.roll_back()

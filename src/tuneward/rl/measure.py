@@ -44,7 +44,9 @@ def step_record(result: StepResult, *, epoch: float, exact_threshold: float, sec
             record["kl_ref"] = update.kl_sum / update.tokens
     if update.skipped:
         record["skipped"] = update.skipped
-    record = {name: value for name, value in record.items() if not (isinstance(value, float) and not math.isfinite(value))}
+    record = {
+        name: value for name, value in record.items() if not (isinstance(value, float) and not math.isfinite(value))
+    }
     record["timing"] = {
         "seconds_rollout": rollout.seconds_sampling,
         "seconds_reward": rollout.seconds_waiting,

@@ -34,7 +34,8 @@ class Progress:
     def reason_to_stop(self, exact: float | None, config: EvaluationConfig) -> str | None:
         """Why to stop after the evaluation just noted, in words; None to go on."""
         if config.stop_at_exact is not None and exact is not None and exact >= config.stop_at_exact:
-            return f"exact success on validation reached {exact:.0%} (evaluation.stop_at_exact is {config.stop_at_exact:.0%})"
+            target = config.stop_at_exact
+            return f"exact success on validation reached {exact:.0%} (evaluation.stop_at_exact is {target:.0%})"
         if config.early_stopping and self.evaluations_without_gain >= config.patience:
             return (
                 f"validation reward has not improved for {self.evaluations_without_gain} evaluations; "

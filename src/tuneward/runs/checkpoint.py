@@ -1,10 +1,10 @@
 """Checkpoints that are whole or absent: written aside, synced, hashed, renamed; read only when the hashes hold.
 
-    checkpoints/step-000010/
-        adapter/               a PEFT adapter that plain transformers + peft load
-        optimizer.safetensors  AdamW moments and step counts, by parameter name
-        state.json             progress, failure counts, advisor memory
-        MANIFEST.json          SHA-256 of every other file; written last
+checkpoints/step-000010/
+    adapter/               a PEFT adapter that plain transformers + peft load
+    optimizer.safetensors  AdamW moments and step counts, by parameter name
+    state.json             progress, failure counts, advisor memory
+    MANIFEST.json          SHA-256 of every other file; written last
 """
 
 from __future__ import annotations

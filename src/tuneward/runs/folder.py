@@ -58,6 +58,11 @@ class RunFolder:
         return self.path / "result.json"
 
     @property
+    def data_report(self) -> Path:
+        """What the data check found, JSON."""
+        return self.path / "data_report.json"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneward.config import Config
-from tuneward.data import read_rows, split_holdout
+from tuneward.data import DataReport, read_rows, split_holdout, validate
 from tuneward.engine.attention import ATTENTION
 from tuneward.engine.engine import Engine
 from tuneward.engine.forward import PackedModel
@@ -73,6 +73,16 @@ def load_prompts(config: Config, tokenizer: ChatTokenizer) -> Prompts:
                 "raise data.max_prompt_length or shorten the prompts."
             )
     return prompts
+
+
+def check_data(config: Config, tokenizer: ChatTokenizer) -> DataReport:
+    """The data report of a run's files."""
+    return validate(
+        config.data.train,
+        config.data.validation,
+        count_tokens=lambda row: len(tokenizer.render(row)),
+        max_prompt_length=config.data.max_prompt_length,
+    )
 
 
 def _render(rows: Sequence[Row], tokenizer: ChatTokenizer, limit: int, dropped: list[str]) -> list[Prompt]:
@@ -156,4 +166,3 @@ def engine_for(name: str, *, root: Path = Path("runs"), threads: int | None = No
         raise RunError(f"{run.path}: no adapter yet (the run is {run.state}); finish it with tuneward train --resume.")
     model = load_adapter(load_base(folder, manifest["model"]["name"], attention=ATTENTION), run.adapter)
     return Engine(PackedModel(model), ChatTokenizer.load(folder))
-

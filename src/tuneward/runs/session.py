@@ -31,7 +31,9 @@ from tuneward.types import Grader
 class Watcher(Protocol):
     """Who looks on while a run goes: the terminal, usually."""
 
-    def prepared(self, run: RunFolder, config: Config, prompts: Prompts, plan: Plan, rendered: str, stops: list[str]) -> None:
+    def prepared(
+        self, run: RunFolder, config: Config, prompts: Prompts, plan: Plan, rendered: str, stops: list[str]
+    ) -> None:
         """Everything is loaded; `rendered` is one prompt as the model sees it, `stops` its stop set."""
         ...
 
@@ -128,7 +130,9 @@ class Session:
         schedule, training = make_schedule(self.config, self.prompts), self.config.training
         chosen: list[Rollout] = []
         seen, step = 0, 1
-        while seen < self.config.evaluation.preflight_prompts and step <= min(schedule.steps_per_epoch, self.plan.total_steps):
+        while seen < self.config.evaluation.preflight_prompts and step <= min(
+            schedule.steps_per_epoch, self.plan.total_steps
+        ):
             # The same prompts and seeds as the training step, so step 1 gets its rollout for free.
             params = SamplingParams(training.max_completion_tokens, temperature=training.temperature)
             chosen.append(
@@ -143,7 +147,9 @@ class Session:
         self._write(record)
         for advice in preflight_advice(**{key: value for key, value in record.items() if key not in ("kind", "step")}):
             message = f"{advice.message} {advice.action}"
-            self._write({"kind": "warning", "step": 0, "code": advice.code, "severity": advice.severity, "message": message})
+            self._write(
+                {"kind": "warning", "step": 0, "code": advice.code, "severity": advice.severity, "message": message}
+            )
         if record["mixed_groups_share"] == 0 and not self.config.evaluation.allow_no_signal:
             raise TrainingError(
                 f"None of {seen} groups has completions with differing rewards (mean reward "

@@ -22,7 +22,7 @@ from tuneward.rl.policy import Policy
 from tuneward.runs.finish import Ending, finish
 from tuneward.runs.folder import RunFolder, create_run, open_run, read_config, write_atomically, write_json
 from tuneward.runs.interrupt import graceful_stop
-from tuneward.runs.prepare import Plan, Prompts, build_policy, load_prompts, make_plan, make_schedule
+from tuneward.runs.prepare import Plan, Prompts, build_policy, check_data, load_prompts, make_plan, make_schedule
 from tuneward.runs.provenance import file_identity, machine, model_identity, versions
 from tuneward.runs.session import Session, Watcher
 from tuneward.runs.sinks import JsonlSink, build_sinks, rebuild_csv
@@ -46,7 +46,10 @@ def start_run(config: Config, watcher: Watcher) -> RunFolder:
         run = create_run(config.run.root, config.run.name, config.model)
         with run.locked():
             _write_provenance(run, config, prompts, plan, folder, grader)
-            return _run(run, config, prompts, plan, policy, tokenizer, grader, watcher, started=started, is_resumed=False)
+            write_json(run.data_report, check_data(config, tokenizer).to_json())
+            return _run(
+                run, config, prompts, plan, policy, tokenizer, grader, watcher, started=started, is_resumed=False
+            )
 
 
 def resume_run(name: str, root: Path, watcher: Watcher, *, stop_at: int | None = None) -> RunFolder:
@@ -62,13 +65,17 @@ def resume_run(name: str, root: Path, watcher: Watcher, *, stop_at: int | None =
         config = read_config(run)
         config = config.model_copy(update={"run": config.run.model_copy(update={"stop_at": stop_at})})
         if run.result.is_file() and run.read_json(run.result).get("is_complete"):
-            raise RunError(f"{run.path}: this run is finished. Start a new one, with lora.init_from={run.adapter} to build on it.")
+            raise RunError(
+                f"{run.path}: this run is finished. Start a new one, with lora.init_from={run.adapter} to build on it."
+            )
         plan = Plan(**manifest["plan"])
         with build_session_parts(config.model_copy(update={"threads": plan.threads})) as (grader, folder, tokenizer):
             _check_same_inputs(run, manifest, config, folder, grader)
             prompts = load_prompts(config, tokenizer)
             policy = build_policy(config, folder, plan.total_steps)
-            return _run(run, config, prompts, plan, policy, tokenizer, grader, watcher, started=started, is_resumed=True)
+            return _run(
+                run, config, prompts, plan, policy, tokenizer, grader, watcher, started=started, is_resumed=True
+            )
 
 
 @contextmanager
@@ -106,7 +113,8 @@ def _run(
         JsonlSink(run.metrics).truncate_after(session.progress.step if has_state else -1)
         rebuild_csv(run.path)
         session.sinks = build_sinks(config.run.sinks, run.path, run.name, config.model_dump(mode="json"))
-        stack.callback(lambda: [sink.close() for sink in session.sinks])
+        for sink in session.sinks:
+            stack.callback(sink.close)
         watcher.prepared(run, config, prompts, plan, tokenizer.decode_raw(first.token_ids), tokenizer.stop_tokens())
         if has_state:
             session.event("resumed", f"resumed after step {session.progress.step}")
@@ -147,9 +155,7 @@ def _write_provenance(
     )
 
 
-def _check_same_inputs(
-    run: RunFolder, manifest: dict[str, Any], config: Config, folder: Path, grader: Grader
-) -> None:
+def _check_same_inputs(run: RunFolder, manifest: dict[str, Any], config: Config, folder: Path, grader: Grader) -> None:
     """A resumed run must see what it saw, or it would end elsewhere without a word."""
     expected = {str(config.data.train): manifest["data"]["train"]["sha256"]}
     if config.data.validation is not None:
@@ -163,4 +169,6 @@ def _check_same_inputs(
             "start a new run."
         )
     if model_identity(folder)["weights"] != manifest["model"]["weights"]:
-        raise RunError(f"The weights in {folder} have changed since {run.name} began; restore them, or start a new run.")
+        raise RunError(
+            f"The weights in {folder} have changed since {run.name} began; restore them, or start a new run."
+        )

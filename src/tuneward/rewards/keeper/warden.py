@@ -50,6 +50,8 @@ class Warden:
         self._wake, wake_end = os.pipe()
         for fd in (self._wake, wake_end):
             os.set_blocking(fd, False)
+        # The thread that started us may have had signals blocked, and that is inherited.
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for number in KEEPER_SIGNALS:
             signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(wake_end)

@@ -56,9 +56,7 @@ class Loss(Protocol):
     def __call__(self, batch: LossBatch, totals: StepTotals, config: TrainingConfig) -> LossShare: ...
 
 
-def clipped_surrogate(
-    ratio: Tensor, advantage: Tensor, config: TrainingConfig
-) -> tuple[Tensor, Tensor]:
+def clipped_surrogate(ratio: Tensor, advantage: Tensor, config: TrainingConfig) -> tuple[Tensor, Tensor]:
     """-min(ρ A, clip(ρ, 1 - ε_low, 1 + ε_high) A) and where the clip took the gradient away.
 
     Source: PPO, arXiv 1707.06347, eq. 7; separate bounds: DAPO, arXiv 2503.14476, eq. 10.

@@ -1,0 +1,5 @@
+"""`python -m tuneward`."""
+
+from tuneward.cli.app import main
+
+main()

@@ -1,0 +1,317 @@
+"""`report.html`: a whole run in one file that needs no network and no script, for someone who was not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChainableUndefined, Environment, PackageLoader
+
+from tuneward.runs.folder import write_atomically
+from tuneward.runs.records import Record
+from tuneward.runs.report_charts import Chart, Points, Series, line_chart, stacked_chart
+from tuneward.runs.report_reading import (
+    MOST_PROBLEMS,
+    RunData,
+    choose_samples,
+    flat,
+    problems_of,
+    read_run,
+    sample_view,
+    shorten,
+)
+from tuneward.runs.words import duration
+
+MOST_EVENTS = 200
+MOST_TABLE_ROWS = 40
+COMPARED = (
+    *("n", "excluded", "base_reward", "tuned_reward", "difference", "interval_low", "interval_high"),
+    *("base_exact", "tuned_exact", "exact_lost", "exact_won", "p_value", "reward_p_value"),
+)
+"""Numbers without which the comparison is not shown."""
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write `report.html` from what the run folder holds; parts that are absent are left out with a sentence.
+
+    Raises:
+        RunError: no readable metrics, or the disk is full.
+    """
+    run = read_run(run_dir)
+    # Answers and dataset rows are other people's text: everything that enters the page is escaped.
+    environment = Environment(
+        loader=PackageLoader("tuneward.runs", "."),
+        autoescape=True,
+        undefined=ChainableUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        shorten=shorten, number=_number, percent=_percent, chance=_chance, first_upper=_first_upper
+    )
+    page = environment.get_template("report.html.j2").render(_view(run))
+    path = run_dir / "report.html"
+    write_atomically(path, page.encode("utf-8", "replace").decode("utf-8"))
+    return path
+
+
+def charts_of(run: RunData) -> list[Chart]:
+    """The curves of a run, those without values left out."""
+    steps, evaluations = run.of_kind("step"), run.of_kind("evaluation")
+    base = _value(evaluations[0], "reward_mean") if evaluations and evaluations[0]["step"] == 0 else None
+    charts = [
+        line_chart(
+            "Reward",
+            "Mean reward of the sampled answers. It should rise, with noise; validation somewhat below training is "
+            "normal, falling while training rises is not.",
+            [
+                Series("training", _points(steps, "reward_mean"), "train", is_noisy=True),
+                Series("validation", _points(evaluations, "reward_mean"), "validation", has_dots=True),
+            ],
+            reference=base,
+            reference_label="base model",
+        ),
+        line_chart(
+            "Exact success",
+            "Share of answers that earn the full reward. It is stricter than the reward and moves later.",
+            [
+                Series("training", _points(steps, "exact"), "train", is_noisy=True),
+                Series("validation", _points(evaluations, "exact"), "validation", has_dots=True),
+            ],
+            is_share=True,
+        ),
+        line_chart(
+            "Policy entropy",
+            "How undecided the model is at each token. A slow decline is healthy; near 0 it tries nothing new.",
+            [
+                Series("training", _points(steps, "entropy"), "train", is_noisy=True),
+                Series("validation", _points(evaluations, "entropy"), "validation", has_dots=True),
+            ],
+        ),
+        line_chart(
+            "Completion length",
+            "Tokens per answer. It should settle; growing together with the reward can mean that words are being paid.",
+            [
+                Series("mean", _points(steps, "completion_length_mean"), "train", is_noisy=True),
+                Series("95th percentile", _points(steps, "completion_length_p95"), "second"),
+                Series("validation", _points(evaluations, "completion_length_mean"), "validation", has_dots=True),
+            ],
+        ),
+        line_chart(
+            "Distance from the base model",
+            "KL divergence in nats per token. It grows as the model learns; after a sudden rise, read some answers.",
+            [
+                Series("training", _points(steps, "kl_ref"), "train", is_noisy=True),
+                Series("at evaluations", _points(evaluations, "kl_ref"), "validation", has_dots=True),
+            ],
+        ),
+        line_chart(
+            "Gradient norm",
+            "Size of each update before clipping. Steady is good; repeated spikes ask for a lower learning rate.",
+            [Series("gradient norm", _points(steps, "grad_norm"), "train", is_noisy=True)],
+        ),
+        line_chart(
+            "Lost signal",
+            "Groups whose answers all got one reward teach nothing, and answers cut at the length limit are judged "
+            "unfinished. Both should be low.",
+            [
+                Series("zero-signal groups", _points(steps, "zero_signal_share"), "train", is_noisy=True),
+                Series("truncated answers", _points(steps, "truncated_share"), "second"),
+            ],
+            is_share=True,
+        ),
+        stacked_chart(
+            "Time per step",
+            "Seconds of each step by phase. A large reward part means that training waits for the reward function.",
+            [
+                Series("sampling", _timings(steps, "seconds_rollout"), "train"),
+                Series("reward", _timings(steps, "seconds_reward"), "validation"),
+                Series("update", _timings(steps, "seconds_update"), "second"),
+            ],
+            "s",
+        ),
+    ]
+    return [chart for chart in charts if chart]
+
+
+def _view(run: RunData) -> dict[str, Any]:
+    result = run.result or {}
+    comparison = _whole_comparison(result)
+    notices = [_notice(record) for record in run.of_kind("warning", "event")]
+    manifest = run.manifest or {}
+    return {
+        "run": run,
+        "result": result,
+        "comparison": comparison,
+        "tone": _tone(comparison),
+        "headline": _headline(run),
+        "story": _story(run),
+        "tiles": _tiles(run),
+        "strip": _interval_strip(comparison),
+        "charts": charts_of(run),
+        "numbers": _number_rows(run),
+        "notices": notices
+        if len(notices) <= MOST_EVENTS
+        else notices[: MOST_EVENTS // 2] + notices[-MOST_EVENTS // 2 :],
+        "hidden_notices": max(0, len(notices) - MOST_EVENTS),
+        "samples": [sample_view(sample) for sample in choose_samples(run.samples or [])],
+        "sample_count": len(run.samples or []),
+        "data_fields": list(flat(run.data_report)) if run.data_report else [],
+        "problems": problems_of(run.data_report or {})[:MOST_PROBLEMS],
+        "provenance": [
+            (section, list(flat(value)) if isinstance(value, Mapping) else [("", str(value))])
+            for section, value in manifest.items()
+            if value is not None and section not in ("run", "created")
+        ],
+        "created": manifest.get("created"),
+    }
+
+
+def _whole_comparison(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The comparison, unless it compared nothing or another version wrote it."""
+    comparison = result.get("comparison") or {}
+    return comparison if all(isinstance(comparison.get(name), int | float) for name in COMPARED) else None
+
+
+def _notice(record: Record) -> dict[str, str]:
+    code = str(record.get("code", "")).replace("_", " ")
+    tone = str(record.get("severity", "warning")) if record["kind"] == "warning" else "event"
+    return {"step": str(record.get("step", "")), "code": code, "tone": tone, "message": str(record.get("message", ""))}
+
+
+def _headline(run: RunData) -> str:
+    """The outcome in one short sentence; the details follow below it."""
+    comparison = (run.result or {}).get("comparison")
+    if comparison and comparison.get("verdict"):
+        verdict = comparison["verdict"]
+        than = " than the base model" if verdict in ("better", "worse") else ""
+        return f"The tuned model is {verdict}{than}."
+    if run.result:
+        return "This run ended without a comparison against the base model."
+    return "This run has no result yet: it is still going, or it was interrupted."
+
+
+def _story(run: RunData) -> list[str]:
+    """The comparison in words, and how the run went: two paragraphs at most."""
+    result = run.result or {}
+    verdict = (result.get("comparison") or {}).get("sentence")
+    told = []
+    steps = run.of_kind("step")
+    if steps:
+        seconds = result.get("train_seconds")
+        took = f" in {duration(seconds)} of training" if seconds else ""
+        total = result.get("total_seconds")
+        whole = f" ({duration(total)} with loading and evaluations)" if total else ""
+        told.append(f"It made {result.get('steps', steps[-1]['step'])} steps{took}{whole}.")
+    if result.get("stopped_because"):
+        told.append(f"It ended because {str(result['stopped_because']).removesuffix('.')}.")
+    if "best_step" in result:
+        best = result["best_step"]
+        told.append(
+            f"Validation reward was best after step {best}."
+            if best
+            else "No evaluation beat the base model's validation reward."
+        )
+    return [paragraph for paragraph in (verdict, " ".join(told)) if paragraph]
+
+
+def _tiles(run: RunData) -> list[tuple[str, str, str]]:
+    """(label, number, what it was before) of the headline numbers."""
+    result = run.result or {}
+    base, tuned = result.get("base") or {}, result.get("tuned") or {}
+    evaluations = run.of_kind("evaluation")
+    if not base and evaluations:
+        first, last = evaluations[0], evaluations[-1]
+        base = {"exact": first.get("exact"), "reward": first.get("reward_mean")} if first["step"] == 0 else {}
+        tuned = {"exact": last.get("exact"), "reward": last.get("reward_mean")}
+    tiles = []
+    if tuned.get("exact") is not None:
+        tiles.append(("Exact success, validation", _percent(tuned["exact"]), _before(base.get("exact"), _percent)))
+    if tuned.get("reward") is not None:
+        tiles.append(("Reward, validation", _number(tuned["reward"]), _before(base.get("reward"), _number)))
+    if result.get("p_value") is not None:
+        tiles.append(("p-value", _chance(result["p_value"]).removeprefix("= "), "chance of this without any effect"))
+    steps = run.of_kind("step")
+    if steps:
+        spent = sum(record.get("timing", {}).get("seconds_step", 0.0) for record in steps)
+        tiles.append(("Steps", str(len(steps)), f"{duration(spent)} in steps"))
+    return tiles
+
+
+def _before(value: float | None, words: Any) -> str:
+    return f"{words(value)} before training" if value is not None else ""
+
+
+def _tone(comparison: Mapping[str, Any] | None) -> str:
+    verdict = (comparison or {}).get("verdict")
+    return verdict if verdict in ("better", "worse") else "neutral"
+
+
+def _interval_strip(comparison: Mapping[str, Any] | None) -> dict[str, float] | None:
+    """Percentages along a strip on which the difference and its interval are drawn around 0."""
+    ends = [(comparison or {}).get(name) for name in ("interval_low", "difference", "interval_high")]
+    known = [float(end) for end in ends if end is not None]
+    if len(known) < 3:
+        return None
+    reach = max(abs(known[0]), abs(known[2]), 1e-9) * 1.25
+    low, middle, high = (50 + 50 * value / reach for value in known)
+    return {"low": low, "middle": middle, "width": high - low, "reach": reach}
+
+
+def _number_rows(run: RunData) -> list[list[str]]:
+    """The numbers behind the curves, thinned to a readable table."""
+    steps = run.of_kind("step")
+    stride = max(1, -(-len(steps) // MOST_TABLE_ROWS))
+    validation = {record["step"]: record for record in run.of_kind("evaluation")}
+    rows = []
+    for record in steps[stride - 1 :: stride]:
+        measured = validation.get(record["step"], {})
+        numbers: Sequence[tuple[Record, str, Any]] = (
+            (record, "reward_mean", _number),
+            (measured, "reward_mean", _number),
+            (record, "exact", _percent),
+            (measured, "exact", _percent),
+            (record, "entropy", _number),
+            (record, "completion_length_mean", _number),
+            (record, "grad_norm", _number),
+            (record, "zero_signal_share", _percent),
+            (record, "truncated_share", _percent),
+            (record.get("timing", {}), "seconds_step", _number),
+        )
+        rows.append(
+            [str(record["step"]), *(words(place[name]) if name in place else "" for place, name, words in numbers)]
+        )
+    return rows
+
+
+def _points(records: Sequence[Record], name: str) -> Points:
+    return [(float(record["step"]), float(record[name])) for record in records if name in record]
+
+
+def _timings(records: Sequence[Record], name: str) -> Points:
+    return [
+        (float(record["step"]), float(record["timing"][name])) for record in records if name in record.get("timing", {})
+    ]
+
+
+def _value(record: Record, name: str) -> float | None:
+    return float(record[name]) if name in record else None
+
+
+def _number(value: float | None) -> str:
+    if not isinstance(value, int | float):
+        return "no score"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _chance(p_value: float) -> str:
+    return "< 0.001" if p_value < 0.001 else f"= {p_value:.3f}"
+
+
+def _first_upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}"

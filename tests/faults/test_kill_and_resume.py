@@ -1,0 +1,110 @@
+"""A run killed at any named point and resumed ends as the run that was never interrupted, byte for byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ToyJob
+
+DRIVER = """
+import os, signal, sys
+import tuneward.points as points
+
+name, count = sys.argv[1], int(sys.argv[2])
+seen = 0
+
+def reached(point):
+    global seen
+    if point == name:
+        seen += 1
+        if seen == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+points.reached = reached  # before anything imports it by name
+sys.argv = ["tuneward", *sys.argv[3:]]
+from tuneward.cli.app import main
+main()
+"""
+
+POINTS = [
+    ("step.sampled", 1),
+    ("step.sampled", 4),
+    ("step.updated", 3),
+    ("step.recorded", 4),
+    ("evaluation.done", 1),
+    ("save.written", 1),
+    ("save.written", 4),
+    ("save.manifest", 3),
+    ("save.renamed", 3),
+    ("save.pruned", 5),
+]
+
+
+def drive(point: str, count: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", DRIVER, point, str(count), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"COLUMNS": "120"})
+
+
+def what_a_run_leaves(run: Path) -> dict[str, Any]:
+    """Adapter bytes and every metric value, without the clock's and without the note that it was resumed."""
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for record in records:
+        record.pop("timing", None)
+    result = json.loads((run / "result.json").read_text())
+    for name in ("train_seconds", "total_seconds"):
+        result.pop(name)
+    csv = (run / "validation_metrics.csv").read_text().splitlines()
+    return {
+        "adapter": (run / "adapter" / "adapter_model.safetensors").read_bytes(),
+        "newest": (max((run / "checkpoints").glob("step-*")) / "optimizer.safetensors").read_bytes(),
+        "records": [record for record in records if record.get("code") != "resumed"],
+        "result": result,
+        "evaluations": {path.name: path.read_bytes() for path in (run / "evaluations").iterdir()},
+        "csv_rows": len(csv),
+    }
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return {}
+
+
+@pytest.mark.parametrize(("point", "count"), POINTS)
+def test_killed_and_resumed_equals_uninterrupted(
+    toy_job: ToyJob, uninterrupted: dict[str, Any], point: str, count: int
+) -> None:
+    config = toy_job.config()
+    if not uninterrupted:
+        whole = drive("never", 1, "train", config, "--name", "whole")
+        assert whole.returncode == 0, whole.stderr
+        uninterrupted.update(what_a_run_leaves(toy_job.folder / "runs" / "whole"))
+
+    killed = drive(point, count, "train", config)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not (toy_job.run / "result.json").exists()
+    resumed = drive("never", 1, "train", "--resume", toy_job.run)
+    assert resumed.returncode == 0, resumed.stderr
+
+    left = what_a_run_leaves(toy_job.run)
+    left["result"]["run"] = uninterrupted["result"]["run"]
+    for part, value in uninterrupted.items():
+        assert left[part] == value, part
+
+
+def test_killed_twice_and_resumed_equals_uninterrupted(toy_job: ToyJob, uninterrupted: dict[str, Any]) -> None:
+    config = toy_job.config()
+    if not uninterrupted:
+        drive("never", 1, "train", config, "--name", "whole")
+        uninterrupted.update(what_a_run_leaves(toy_job.folder / "runs" / "whole"))
+    drive("save.manifest", 2, "train", config)
+    drive("step.updated", 2, "train", "--resume", toy_job.run)
+    drive("never", 1, "train", "--resume", toy_job.run)
+    assert what_a_run_leaves(toy_job.run)["adapter"] == uninterrupted["adapter"]
