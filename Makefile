@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format bench clean
+.PHONY: help setup demo test test-all lint format docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: setup ## Formatting, style, types, and the direction of imports
 format: setup ## Format the code and repair what can be repaired by itself
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+docs: setup ## Write the generated pages of docs/ again
+	$(BIN)/python scripts/write_docs.py
 
 bench: setup ## Compare with TRL on this machine (makes .venv-trl; takes long)
 	@$(PYTHON) scripts/setup_env.py --trl

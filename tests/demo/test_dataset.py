@@ -46,7 +46,7 @@ def test_validation_shares_no_template_person_or_pair_with_training():
     assert len(set(TRAIN_TEMPLATES)) >= 40
     assert len(set(VALIDATION_TEMPLATES)) >= 16
     assert not set(TRAIN_TEMPLATES) & set(VALIDATION_TEMPLATES)
-    assert not set(train.people) & set(validation.people)
+    assert not set(train.names) & set(validation.names)
     pairs = [
         {(row.reference_answer["name"], row.reference_answer["city"]) for row in read_rows(path)}
         for path in (demo_paths().train, demo_paths().validation)

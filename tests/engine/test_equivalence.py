@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.tiny import ARCHITECTURES, VOCABULARY, tiny_model
 from torch import Tensor
 
-from tests.tiny import ARCHITECTURES, VOCABULARY, tiny_model
 from tuneward.config import LoraConfig
 from tuneward.engine.attention import ATTENTION
 from tuneward.engine.forward import PackedModel

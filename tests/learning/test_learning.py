@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-
 from tests.tiny import tiny_model
+
 from tuneward.config import LoraConfig, LossName, TrainingConfig
 from tuneward.engine.attention import ATTENTION
 from tuneward.engine.forward import PackedModel
@@ -17,7 +17,7 @@ from tuneward.models.load import add_adapter
 from tuneward.rl.policy import Policy
 from tuneward.rl.rollout import Rollout
 from tuneward.rl.step import train_step
-from tuneward.types import Completion, Group, Prompt, Receipt, Row, Score, Verdict
+from tuneward.types import Completion, FinishReason, Group, Prompt, Receipt, Row, Score, Verdict
 
 STEPS = 25
 GROUPS, SAMPLES = 4, 8
@@ -40,7 +40,12 @@ class BareEngine:
             members = [s for s, owner in zip(drawn, owners, strict=True) if owner == i]
             completions = tuple(
                 Completion(
-                    j, tuple(s.token_ids), tuple(s.logprobs), tuple(s.entropies), "", s.finish_reason or pytest.fail()
+                    j,
+                    tuple(s.token_ids),
+                    tuple(s.logprobs),
+                    tuple(s.entropies),
+                    "",
+                    s.finish_reason or FinishReason.LENGTH,
                 )
                 for j, s in enumerate(members)
             )

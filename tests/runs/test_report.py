@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tuneward.data import validate
 from tuneward.errors import RunError
 from tuneward.evaluation.statistics import compare_paired
 from tuneward.runs.report import write_report
@@ -329,6 +330,19 @@ def test_durations(seconds, words):
 )
 def test_duration_ranges(low, high, words):
     assert duration_range(low, high) == words
+
+
+def test_findings_of_the_data_check_are_told_with_place_and_remedy(tmp_path):
+    rows = [{"messages": [{"role": "user", "content": f"{n} + 1?"}], "reference_answer": n} for n in (1, 2, 2)]
+    train = tmp_path / "train.jsonl"
+    train.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"messages": []}\n')
+    found = validate(train, count_tokens=None, max_prompt_length=512).to_json()
+    (tmp_path / "data_report.json").write_text(json.dumps(found))
+    write_records(tmp_path, synthetic_records(3))
+    text = report_of(tmp_path)[1].text
+    assert "max prompt length" in text
+    (error,) = [problem for problem in found["problems"] if problem["severity"] == "error" and problem["line"]]
+    assert f"error: {train}, line 4: {error['message']} {error['fix']}" in text
 
 
 def test_reading_keeps_order(tmp_path):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tuneward.advise.history import History, Record
+from tuneward.advise.history import History
 from tuneward.advise.limits import Advice, AdviceLimits
 from tuneward.advise.rules import RULES
+from tuneward.records import Record
 
 
 def advise(history: Iterable[Record], limits: AdviceLimits | None = None) -> list[Advice]:

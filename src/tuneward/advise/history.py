@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
 
-Record: TypeAlias = Mapping[str, Any]
-"""A metric record as a run writes it: `kind`, `step`, numbers by name, clock-dependent ones under `timing`."""
+from tuneward.records import Record
 
 START_STEPS = 5
 """Steps that stand for the start of the run."""

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tuneward.runs.records import Record
+from tuneward.records import Record
 from tuneward.runs.words import duration, duration_range
 
 BLOCKS = "▁▂▃▄▅▆▇█"

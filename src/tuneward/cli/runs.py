@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,9 +49,10 @@ def show(
 ) -> None:
     """Show one run: state, result, newest numbers and warnings."""
     from tuneward.runs.folder import open_run
+    from tuneward.runs.sinks import read_records
 
     run = open_run(name, root)
-    records = _records(run)
+    records = read_records(run.metrics)
     steps = [record for record in records if record["kind"] == "step"]
     warnings = [record for record in records if record["kind"] == "warning"]
     summary = _summary(run) | {
@@ -82,9 +82,11 @@ def show(
 
 
 def _summary(run: RunFolder) -> dict[str, Any]:
+    from tuneward.runs.sinks import read_records
+
     manifest = run.read_json(run.manifest)
     result = run.read_json(run.result) if run.result.is_file() else {}
-    steps = [record["step"] for record in _records(run) if record["kind"] == "step"]
+    steps = [record["step"] for record in read_records(run.metrics) if record["kind"] == "step"]
     return {
         "run": run.name,
         "state": run.state,
@@ -95,16 +97,3 @@ def _summary(run: RunFolder) -> dict[str, Any]:
         "tuned": result.get("tuned"),
         "verdict": result.get("verdict"),
     }
-
-
-def _records(run: RunFolder) -> list[dict[str, Any]]:
-    """Records so far; a line that is being written just now is left out."""
-    if not run.metrics.is_file():
-        return []
-    records = []
-    for line in run.metrics.read_text(encoding="utf-8").splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            break
-    return records

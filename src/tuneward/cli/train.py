@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tuneward.config import Config
+    from tuneward.records import Record
     from tuneward.runs.folder import RunFolder
     from tuneward.runs.prepare import Plan, Prompts
-    from tuneward.runs.records import Record
 
 
 def train(
@@ -97,18 +97,22 @@ class TerminalWatcher:
         from rich.panel import Panel
         from rich.text import Text
 
+        from tuneward.runs.sinks import read_records
+
         training = config.training
         dropped = f", {len(prompts.dropped)} dropped as too long" if prompts.dropped else ""
         self._console.print(
             f"[bold]{run.path}[/]  {config.model}  {len(prompts.train)} training and {len(prompts.validation)} "
             f"validation prompts{dropped}\n{plan.total_steps} steps of {training.prompts_per_step} prompts × "
-            f"{training.samples_per_prompt} samples, evaluation every {plan.evaluate_every} steps, loss {training.loss}, "
-            f"learning rate {training.learning_rate:g}, {plan.threads} threads",
+            f"{training.samples_per_prompt} samples, evaluation every {plan.evaluate_every} steps, "
+            f"loss {training.loss}, learning rate {training.learning_rate:g}, {plan.threads} threads",
             soft_wrap=True,
         )
         title = f"first prompt as the model sees it; an answer ends at {', '.join(stops)}"
         self._console.print(Panel(Text(rendered), title=Text(title), title_align="left", border_style="dim"))
         self._display = LiveDisplay(self._console, total_steps=plan.total_steps, title=run.name)
+        if run.metrics.is_file():
+            self._display.recall(read_records(run.metrics))
 
     def write(self, record: Record) -> None:
         """See `Watcher.write`."""

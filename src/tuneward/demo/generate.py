@@ -1,7 +1,7 @@
 """Make the demo's data: `python -m tuneward.demo.generate` writes train.jsonl and validation.jsonl.
 
 The same seed gives the same bytes on every machine. Training and validation use different sentence templates and
-different people, so a model can do well on validation only by having learned the task.
+other names, so a model can do well on validation only by having learned the task.
 """
 
 from __future__ import annotations
@@ -14,16 +14,13 @@ from random import Random
 from typing import Any
 
 from tuneward.demo import FOLDER
-from tuneward.demo.texts import CITIES, PEOPLE, TRAIN_TEMPLATES, VALIDATION_TEMPLATES
+from tuneward.demo.texts import CITIES, NAMES, TRAIN_TEMPLATES, VALIDATION_TEMPLATES
 
 SEED = 20
 TRAIN_ROWS = 200
 VALIDATION_ROWS = 64
 
-INSTRUCTION = (
-    "Extract the person's name, age and city of residence. "
-    "Answer with a JSON object with the keys name, age and city and nothing else."
-)
+INSTRUCTION = "Extract the person's name, age and city. Answer with a JSON object with the keys name, age and city."
 """System message of every row. It shows no example of the format: learning the format is the task."""
 
 MIN_AGE, MAX_AGE = 24, 79
@@ -36,26 +33,25 @@ class Split:
     name: str
     rows: int
     templates: Sequence[str]
-    people: Sequence[str]
+    names: Sequence[str]
 
 
 def splits() -> tuple[Split, Split]:
-    """(training, validation). Every fourth person is kept for validation, so both have every origin."""
-    people = [f"{given} {family}" for givens, families in PEOPLE.values() for given in givens for family in families]
+    """(training, validation). Every fourth name is kept for validation."""
     return (
-        Split("train", TRAIN_ROWS, TRAIN_TEMPLATES, [name for i, name in enumerate(people) if i % 4]),
-        Split("validation", VALIDATION_ROWS, VALIDATION_TEMPLATES, people[::4]),
+        Split("train", TRAIN_ROWS, TRAIN_TEMPLATES, [name for i, name in enumerate(NAMES) if i % 4]),
+        Split("validation", VALIDATION_ROWS, VALIDATION_TEMPLATES, NAMES[::4]),
     )
 
 
 def make_rows(split: Split, seed: int = SEED) -> list[dict[str, Any]]:
-    """Rows of one file, as plain values. Templates and people are used equally often."""
+    """Rows of one file, as plain values. Templates and names are used equally often."""
     random = Random(f"{seed}/{split.name}")
-    people = random.sample(split.people, len(split.people))
+    names = random.sample(split.names, len(split.names))
     templates = [split.templates[i % len(split.templates)] for i in range(split.rows)]
     random.shuffle(templates)
     return [
-        _make_row(f"{split.name}-{i + 1:03d}", template, people[i % len(people)], random)
+        _make_row(f"{split.name}-{i + 1:03d}", template, names[i % len(names)], random)
         for i, template in enumerate(templates)
     ]
 

@@ -1,8 +1,9 @@
-"""Sentence templates, people and cities of the demo task.
+"""Sentence templates, names and cities of the demo task.
 
 `{name}` is always the person asked for, `{age}` their age and `{city}` where they live. The rest distracts:
 `{number}`, `{years}` and `{year}` are other numbers. There is one person and one city in each text: which of two is
-meant is more than a model of 135M parameters learns from 200 rows, and the demo should end in minutes.
+meant is more than a model of 135M parameters learns from 200 rows, and the demo should end in minutes. For the same
+reason names and cities are ones that the demo's tokenizer writes in few tokens.
 """
 
 from __future__ import annotations
@@ -75,37 +76,19 @@ VALIDATION_TEMPLATES = (
     "A reader from {city}, {name}, {age}, sent us a letter about trains.",
 )
 
-PEOPLE = {
-    "Arabic": (("Layla", "Omar", "Yasmin", "Karim"), ("Haddad", "Mansour", "Nasser")),
-    "Brazilian": (("Joana", "Rafael", "Beatriz", "Thiago"), ("Almeida", "Moreira", "Pires")),
-    "Chinese": (("Mei", "Jun", "Xiu", "Hao"), ("Zhang", "Liu", "Chen")),
-    "Czech": (("Petra", "Tomas", "Jana", "Marek"), ("Dvorak", "Novotny", "Kral")),
-    "English": (("Alice", "George", "Hannah", "Oliver"), ("Baker", "Carter", "Whitfield")),
-    "Ethiopian": (("Abeba", "Dawit", "Selam", "Yonas"), ("Tesfaye", "Bekele", "Alemu")),
-    "Finnish": (("Aino", "Mikko", "Helmi", "Juhani"), ("Virtanen", "Laine", "Korhonen")),
-    "French": (("Camille", "Luc", "Elise", "Mathieu"), ("Moreau", "Fontaine", "Girard")),
-    "German": (("Greta", "Jonas", "Lena", "Karl"), ("Becker", "Schuster", "Vogel")),
-    "Greek": (("Eleni", "Nikos", "Daphne", "Stavros"), ("Pappas", "Vlahos", "Samaras")),
-    "Indian": (("Priya", "Arjun", "Kavita", "Rohan"), ("Sharma", "Iyer", "Banerjee")),
-    "Indonesian": (("Dewi", "Budi", "Sari", "Agus"), ("Santoso", "Wijaya", "Hartono")),
-    "Irish": (("Niamh", "Liam", "Aoife", "Declan"), ("Byrne", "Kelly", "Doyle")),
-    "Italian": (("Chiara", "Marco", "Lucia", "Paolo"), ("Rossi", "Conti", "Greco")),
-    "Japanese": (("Yuki", "Haruto", "Sakura", "Kenji"), ("Tanaka", "Mori", "Sato")),
-    "Kenyan": (("Wanjiru", "Kamau", "Achieng", "Otieno"), ("Mwangi", "Njoroge", "Ouma")),
-    "Korean": (("Minji", "Jisoo", "Seojun", "Hyun"), ("Park", "Choi", "Jung")),
-    "Mexican": (("Ximena", "Diego", "Lupita", "Mateo"), ("Hernandez", "Vargas", "Ortega")),
-    "Nigerian": (("Amara", "Chidi", "Ngozi", "Emeka"), ("Okafor", "Adeyemi", "Eze")),
-    "Polish": (("Zofia", "Jakub", "Agata", "Pawel"), ("Kowalski", "Nowak", "Mazur")),
-    "Turkish": (("Elif", "Mehmet", "Zeynep", "Emre"), ("Yilmaz", "Demir", "Kaya")),
-    "Vietnamese": (("Linh", "Minh", "Thao", "Quang"), ("Nguyen", "Pham", "Tran")),
-}
-"""Given and family names; every given name goes with every family name of its row."""
+NAMES = (
+    "Adam", "Ahmed", "Aisha", "Ali", "Alice", "Amina", "Andrew", "Anna", "Ben", "Carl", "Carlos", "Clara", "Daniel",
+    "David", "Diana", "Diego", "Elena", "Emily", "Emma", "Eva", "Fatima", "George", "Hannah", "Hassan", "Helen",
+    "Henry", "Ibrahim", "Isabel", "Ivan", "Jack", "Jacob", "James", "Jane", "John", "Jonas", "Joseph", "Juan",
+    "Ken", "Laura", "Lena", "Leo", "Liam", "Lucia", "Luke", "Marco", "Maria", "Mark", "Martin", "Mary", "Max",
+    "Maya", "Mei", "Michael", "Nora", "Omar", "Paolo", "Paul", "Pedro", "Peter", "Priya", "Raj", "Ravi", "Robert",
+    "Rosa", "Rose", "Sam", "Samuel", "Sarah", "Simon", "Sofia", "Tom", "Victor", "Yuki",
+)  # fmt: skip
 
 CITIES = (
-    "Accra", "Amsterdam", "Athens", "Auckland", "Bangkok", "Barcelona", "Berlin", "Bogota", "Boston", "Brussels",
-    "Budapest", "Buenos Aires", "Cairo", "Cape Town", "Chicago", "Copenhagen", "Dakar", "Delhi", "Denver", "Dublin",
-    "Edinburgh", "Geneva", "Hanoi", "Havana", "Helsinki", "Istanbul", "Jakarta", "Kyoto", "Lagos", "Lima",
-    "Lisbon", "London", "Madrid", "Manila", "Melbourne", "Mexico City", "Milan", "Montreal", "Mumbai", "Nairobi",
-    "New York", "Osaka", "Oslo", "Paris", "Prague", "Quito", "Rabat", "Riga", "Rome", "San Diego",
-    "Santiago", "Seattle", "Seoul", "Singapore", "Stockholm", "Sydney", "Tokyo", "Toronto", "Vienna", "Warsaw",
+    "Amsterdam", "Athens", "Beijing", "Berlin", "Boston", "Budapest", "Cairo", "Cambridge", "Chicago", "Dallas",
+    "Delhi", "Denver", "Detroit", "Geneva", "Istanbul", "Jerusalem", "Kingston", "Lagos", "Lima", "London",
+    "Madrid", "Manila", "Melbourne", "Mexico City", "Miami", "Montreal", "Moscow", "Mumbai", "Nairobi", "New York",
+    "Osaka", "Oslo", "Oxford", "Paris", "Portland", "Rome", "San Diego", "Santiago", "Seattle", "Seoul",
+    "Singapore", "Stockholm", "Sydney", "Tokyo", "Toronto", "Vancouver", "Vienna", "Washington",
 )  # fmt: skip

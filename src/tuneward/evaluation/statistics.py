@@ -72,24 +72,13 @@ class Comparison:
         said = f"{self.verdict} than the base model" if self.verdict in ("better", "worse") else self.verdict
         return (
             f"On {rows} the tuned model is {said}: mean reward {self.base_reward:.3f} → {self.tuned_reward:.3f} "
-            f"({self.difference:+.3f}, 95 % interval {self.interval_low:+.3f} to {self.interval_high:+.3f}), exact "
-            f"success {self.base_exact:.1%} → {self.tuned_exact:.1%} ({self.test}, p {_p_words(self.p_value)})"
-            f"{self._left_out()}.{self._caveat()}"
+            f"({self.difference:+.3f}, 95 % interval {self.interval_low:+.3f} to {self.interval_high:+.3f}, "
+            f"permutation p {_p_words(self.reward_p_value)}), exact success {self.base_exact:.1%} → "
+            f"{self.tuned_exact:.1%} (exact McNemar p {_p_words(self.mcnemar_p_value)}){self._left_out()}."
         )
 
     def _left_out(self) -> str:
         return f"; {self.excluded} left out because a score failed" if self.excluded else ""
-
-    def _caveat(self) -> str:
-        """What a reader would miss when the reward and exact success tell different stories."""
-        if self.verdict != UNDECIDED or self.test != MCNEMAR:
-            return ""
-        moved = self.reward_p_value < 0.05 and not self.interval_low <= 0 <= self.interval_high
-        if not moved:
-            return ""
-        way = "rose" if self.difference > 0 else "fell"
-        against = "the other way" if self.p_value < 0.05 else "not by more than chance explains"
-        return f" The mean reward {way} (p {_p_words(self.reward_p_value)}), but exact success moved {against}."
 
     def to_json(self) -> dict[str, Any]:
         """Every field and the sentence; NaN becomes null."""
@@ -103,9 +92,9 @@ def compare_paired(
 ) -> Comparison:
     """Compare the rewards of two models on the same rows.
 
-    The headline p-value is the exact McNemar test on exact success when rewards are pass/fail (all 0 or 1) or any
-    row is right under one model only; otherwise the permutation test on rewards. The verdict is "better" or "worse"
-    only when that p-value is below 0.05, the interval excludes 0, and exact success and reward point one way.
+    The headline p-value is the exact McNemar test when rewards are pass/fail (all 0 or 1), otherwise the permutation
+    test on rewards. The verdict is "better" or "worse" only when that p-value is below 0.05 and the interval
+    excludes 0.
 
     The interval is the plain percentile one: with the exact test beside it, bias correction would add
     degenerate cases (all pairs alike) and decide nothing.
@@ -142,8 +131,7 @@ def compare_paired(
     by_exact = mcnemar_p_value(lost, won)
     by_reward = sign_flip_p_value(differences, flip_stream, resamples)
     is_pass_fail = bool(np.isin(before, (0.0, 1.0)).all() and np.isin(after, (0.0, 1.0)).all())
-    use_exact = is_pass_fail or lost + won > 0
-    p_value = by_exact if use_exact else by_reward
+    p_value = by_exact if is_pass_fail else by_reward
     difference = float(differences.mean())
     return Comparison(
         n=len(before),
@@ -160,8 +148,8 @@ def compare_paired(
         mcnemar_p_value=by_exact,
         reward_p_value=by_reward,
         p_value=p_value,
-        test=MCNEMAR if use_exact else PERMUTATION,
-        verdict=_verdict(low, high, p_value, won - lost if use_exact else difference),
+        test=MCNEMAR if is_pass_fail else PERMUTATION,
+        verdict=_verdict(low, high, p_value),
     )
 
 
@@ -210,14 +198,10 @@ def _chunks(total: int, width: int) -> Iterator[int]:
         yield min(size, total - start)
 
 
-def _verdict(low: float, high: float, p_value: float, direction: float) -> Verdict:
-    if p_value >= 0.05:
+def _verdict(low: float, high: float, p_value: float) -> Verdict:
+    if p_value >= 0.05 or low <= 0 <= high:
         return UNDECIDED
-    if low > 0 and direction > 0:
-        return "better"
-    if high < 0 and direction < 0:
-        return "worse"
-    return UNDECIDED
+    return "better" if low > 0 else "worse"
 
 
 def _nothing_to_compare(excluded: int) -> Comparison:

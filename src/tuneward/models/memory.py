@@ -8,7 +8,7 @@ from tuneward.errors import ModelError
 
 
 def available_memory_bytes() -> int | None:
-    """Memory this process may still take, bytes: the lesser of the machine's and the control group's; None if unknown."""
+    """Bytes this process may still take: the lesser of the machine's and the control group's, or None."""
     limits = [value for value in (_machine_available(), _cgroup_available()) if value is not None]
     return min(limits, default=None)
 
@@ -36,15 +36,21 @@ def weights_bytes(folder: Path, bytes_per_parameter: int) -> int:
     """Size of a folder's weights once loaded at `bytes_per_parameter`.
 
     Read from the headers of the safetensors files, so nothing is loaded.
+
+    Raises:
+        ModelError: a damaged file.
     """
     import math
 
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     parameters = 0
     for file in sorted(folder.glob("*.safetensors")):
-        with safe_open(str(file), framework="numpy") as tensors:
-            parameters += sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())  # noqa: SIM118
+        try:
+            with safe_open(str(file), framework="numpy") as tensors:
+                parameters += sum(math.prod(tensors.get_slice(key).get_shape()) for key in tensors.keys())  # noqa: SIM118
+        except SafetensorError as error:
+            raise ModelError(f"{file}: damaged weights ({error}); copy the model again.") from None
     return parameters * bytes_per_parameter
 
 

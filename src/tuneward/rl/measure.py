@@ -1,4 +1,4 @@
-"""A step's result → the numbers of its record; names and meanings are listed in `runs/records.py`."""
+"""A step's result → the numbers of its record; names and meanings are listed in `records.py`."""
 
 from __future__ import annotations
 

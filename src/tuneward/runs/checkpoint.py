@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from tuneward.errors import RunError
@@ -47,11 +48,12 @@ def save_checkpoint(folder: Path, step: int, policy: Policy, state: dict[str, An
             shutil.rmtree(target)
         os.replace(temporary, target)
         sync(folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or error
         raise RunError(
-            f"{target}: the checkpoint cannot be written ({error.strerror or error}). Free some space and go on "
-            "with `tuneward train --resume`; the checkpoints before it are whole."
+            f"{target}: the checkpoint cannot be written ({reason}). Free some space and go on with "
+            "`tuneward train --resume`; the checkpoints before it are whole."
         ) from None
     reached("save.renamed")
     return target
@@ -121,7 +123,7 @@ def load_checkpoint(checkpoint: Path, policy: Policy) -> dict[str, Any]:
         set_peft_model_state_dict(policy.model, adapter, adapter_name="default")
         _restore_optimizer(policy, load_file(checkpoint / "optimizer.safetensors"))
         state: dict[str, Any] = json.loads((checkpoint / "state.json").read_text())
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise RunError(f"{checkpoint}: cannot be resumed from ({error}).") from None
     return state
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuneward.runs.records import Record
+from tuneward.records import Record
 from tuneward.runs.sinks import METRICS_FILE, read_records
 
 LONGEST_TEXT = 1500
@@ -50,27 +50,28 @@ def read_run(run_dir: Path) -> RunData:
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted names and readable values of a tree; long lists and lists of objects are summed up."""
+    """Names (of nested ones, all parts) and readable values of a tree; lists of objects are left out."""
     for key, value in tree.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
-            yield from flat(value, f"{name}.")
+            yield from flat(value, f"{name} ")
         elif isinstance(value, list):
-            yield name, _list_words(value)
+            if not any(isinstance(item, Mapping | list) for item in value):
+                yield name, _list_words(value)
         elif name.endswith("_bytes") and isinstance(value, int | float):
-            yield name, f"{value / 2**30:.1f} GiB"
+            yield name.removesuffix("_bytes"), f"{value / 2**30:.1f} GiB"
         elif value is not None:
             yield name, ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def problems_of(data_report: Mapping[str, Any]) -> list[str]:
-    """Findings of a data report, one line each: every member of its lists of objects or sentences."""
+    """Findings of a data report, one line each: whatever in its lists is a sentence or has a `message`."""
     found: list[str] = []
     for value in data_report.values():
         if isinstance(value, Mapping):
             found += problems_of(value)
         elif isinstance(value, list):
-            found += [_problem_words(item) for item in value if isinstance(item, Mapping) or " " in str(item)]
+            found += [_problem_words(item) for item in value if _has_message(item)]
     return found
 
 
@@ -121,18 +122,21 @@ def _gain(sample: Mapping[str, Any]) -> float:
 
 
 def _list_words(items: list[Any]) -> str:
-    if any(isinstance(item, Mapping | list) for item in items):
-        return f"{len(items)} entries"
     shown = ", ".join(str(item) for item in items[:MOST_ITEMS])
     return f"{shown}, … ({len(items)} in all)" if len(items) > MOST_ITEMS else shown or "none"
 
 
+def _has_message(item: Any) -> bool:
+    return "message" in item if isinstance(item, Mapping) else isinstance(item, str) and " " in item
+
+
 def _problem_words(item: Any) -> str:
-    if not isinstance(item, Mapping) or "message" not in item:
+    if not isinstance(item, Mapping):
         return shorten(item)
-    line = f"line {item['line']}: " if item.get("line") else ""
-    level = item.get("severity") or item.get("level")
-    return shorten(f"{level}: {line}{item['message']}" if level else f"{line}{item['message']}")
+    place = [str(item["file"])] if item.get("file") else []
+    place += [f"line {item['line']}"] if item.get("line") else []
+    parts = [str(item.get("severity") or ""), ", ".join(place), f"{item['message']} {item.get('fix') or ''}".strip()]
+    return shorten(": ".join(part for part in parts if part))
 
 
 def _text(path: Path) -> str | None:

@@ -14,6 +14,7 @@ from tuneward.engine.engine import Engine
 from tuneward.engine.sampler import SamplingParams
 from tuneward.errors import TrainingError
 from tuneward.evaluation.evaluate import Evaluation, evaluate
+from tuneward.records import Record
 from tuneward.rewards import FailurePolicy
 from tuneward.rl.loop import training_loop
 from tuneward.rl.policy import Policy
@@ -23,7 +24,6 @@ from tuneward.runs import checkpoint as checkpoints
 from tuneward.runs.eta import time_left
 from tuneward.runs.folder import RunFolder, write_atomically
 from tuneward.runs.prepare import Plan, Prompts, make_schedule
-from tuneward.runs.records import Record
 from tuneward.runs.sinks import MetricSink
 from tuneward.types import Grader
 

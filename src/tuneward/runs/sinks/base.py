@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from tuneward.errors import ConfigError
-from tuneward.runs.records import Record
+from tuneward.records import Record
 
 METRICS_FILE = "metrics.jsonl"
 

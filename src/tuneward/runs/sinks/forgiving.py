@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from tuneward.runs.records import Record
+from tuneward.records import Record
 from tuneward.runs.sinks.base import MetricSink
 
 LOG = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tuneward.errors import RunError
-from tuneward.runs.records import Record
+from tuneward.records import Record
 
 
 class JsonlSink:

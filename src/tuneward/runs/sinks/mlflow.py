@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tuneward.runs.records import Record
+from tuneward.records import Record
 from tuneward.runs.sinks.base import import_library, numbers_of
 
 EXPERIMENT = "tuneward"

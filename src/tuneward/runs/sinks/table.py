@@ -1,7 +1,7 @@
 """The two CSV files: `step_wise_training_metrics.csv` and `validation_metrics.csv`.
 
 Their first columns carry the names that readers of the hosted product's output know (contract section 6.4); what
-we measure beyond those follows under the names of `runs/records.py`. An empty cell was not measured.
+we measure beyond those follows under the names of `records.py`. An empty cell was not measured.
 
 `step_number` counts from 0, while our steps count from 1. In both files it is the number of optimizer updates that
 the measured policy had behind it: training step s samples before it updates, so its row is s - 1, and an evaluation
@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tuneward.errors import RunError
-from tuneward.runs.records import EVALUATION_METRICS, STEP_METRICS, TIMING_METRICS, Record
+from tuneward.records import EVALUATION_METRICS, STEP_METRICS, TIMING_METRICS, Record
 from tuneward.runs.sinks.base import METRICS_FILE
 from tuneward.runs.sinks.jsonl import read_records, replace_file
 

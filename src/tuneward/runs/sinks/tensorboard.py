@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tuneward.runs.records import Record
+from tuneward.records import Record
 from tuneward.runs.sinks.base import METRICS_FILE, import_library, numbers_of
 from tuneward.runs.sinks.jsonl import read_records
 

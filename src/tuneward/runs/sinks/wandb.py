@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tuneward.runs.records import Record
+from tuneward.records import Record
 from tuneward.runs.sinks.base import import_library, numbers_of
 
 RUN_ID_FILE = ".wandb-run-id"

@@ -7,7 +7,7 @@ A number that was not measured is absent (never 0, never NaN).
 kind "step"        after each optimizer step; `step` counts from 1
 kind "evaluation"  after each evaluation; `step` 0 is the base model before training
 kind "preflight"   the check for signal before the first step
-kind "warning"     `code`, `message`: a diagnosis in words, at the step where it arose
+kind "warning"     `code`, `severity`, `message`: a diagnosis in words, at the step where it arose
 kind "event"       `code`, `message`: resumed, new_best, skipped_update, stopped
 """
 

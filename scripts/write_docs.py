@@ -1,0 +1,124 @@
+"""Write the pages of docs/ that are made from the code: `python scripts/write_docs.py`.
+
+A test compares the committed pages with what this writes, so they cannot fall behind.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from tuneward.config import Config
+from tuneward.records import EVALUATION_METRICS, STEP_METRICS, TIMING_METRICS, Metric
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def configuration() -> str:
+    """docs/configuration.md"""
+    lines = [
+        "# Configuration",
+        "",
+        "Every field of a run, as YAML keys. `--set section.key=value` overrides any of them on the command line.",
+        "This page is written from `src/tuneward/config.py` by `make docs`.",
+        "",
+        *_table([(name, field) for name, field in Config.model_fields.items() if not _section(field)]),
+    ]
+    for name, field in Config.model_fields.items():
+        if section := _section(field):
+            lines += ["", f"## `{name}`", "", _first_line(section), ""]
+            lines += _table([(f"{name}.{key}", value) for key, value in section.model_fields.items()])
+    return "\n".join(lines) + "\n"
+
+
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _first_line(section: type[BaseModel]) -> str:
+    return " ".join((section.__doc__ or "").split())
+
+
+def _table(fields: list[tuple[str, FieldInfo]]) -> list[str]:
+    rows = ["| key | values | default | meaning |", "|---|---|---|---|"]
+    for name, field in fields:
+        meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+        rows.append(f"| `{name}` | {_values(field)} | {_default(field)} | {meaning} |")
+    return rows
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default
+    if value is None or value == ():
+        return "–"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _values(field: FieldInfo) -> str:
+    bounds = []
+    for limit in field.metadata:
+        for name, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")):
+            bound = getattr(limit, name, None)
+            if bound is not None:
+                bounds.append(f"{sign} {bound}")
+    return ", ".join([_kind(field.annotation), *bounds])
+
+
+def _kind(annotation: Any) -> str:
+    origin = typing.get_origin(annotation)
+    arguments = [a for a in typing.get_args(annotation) if a is not type(None)]
+    if origin is Literal:
+        return " / ".join(f"`{choice}`" for choice in arguments)
+    if origin is typing.Annotated:
+        limits = [f"{s} {getattr(m, n)}" for m in arguments[1:] for n, s in (("ge", "≥"), ("le", "≤")) if _has(m, n)]
+        inner = FieldInfo.from_annotation(annotation)
+        return _values(inner) if not limits else ", ".join([_kind(arguments[0]), *limits])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_kind(a) for a in arguments)
+    if origin is tuple:
+        return f"list of {_kind(arguments[0])}"
+    names = {int: "integer", float: "number", bool: "true / false", str: "text", Path: "path"}
+    return names.get(annotation, str(annotation))
+
+
+def _has(limit: Any, name: str) -> bool:
+    return getattr(limit, name, None) is not None
+
+
+def metrics() -> str:
+    """docs/metrics.md"""
+    parts = [
+        "# Metrics",
+        "",
+        "`metrics.jsonl` in a run folder holds one JSON object a line. `kind` says what it is: `step`, `evaluation`,",
+        "`preflight`, `warning` or `event`. A number that was not measured is absent. Whatever depends on the clock",
+        "stands under `timing`, so two runs of one seed agree outside it. The reward's own metrics appear as",
+        "`metric/NAME`. This page is written from `src/tuneward/records.py` by `make docs`.",
+    ]
+    for title, group in (
+        ("`step` records", STEP_METRICS),
+        ("`timing` of step records", TIMING_METRICS),
+        ("`evaluation` records", EVALUATION_METRICS),
+    ):
+        parts += ["", f"## {title}", "", "| name | unit | meaning |", "|---|---|---|", *map(_metric_row, group)]
+    return "\n".join(parts) + "\n"
+
+
+def _metric_row(metric: Metric) -> str:
+    return f"| `{metric.name}` | {metric.unit or '–'} | {metric.meaning.replace('|', chr(92) + '|')} |"
+
+
+PAGES = {"configuration.md": configuration, "metrics.md": metrics}
+
+if __name__ == "__main__":
+    for name, write in PAGES.items():
+        (DOCS / name).write_text(write(), encoding="utf-8")
+        print(DOCS / name)

@@ -1,0 +1,95 @@
+"""What the documentation says is so: its commands run, its code works, its generated pages are current."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import write_rows
+from tests.tiny import save_tiny_chat_model
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+RUN_ELSEWHERE = {"make demo", "make test", "make setup", "make test-all", "make format", "make docs", "make bench"}
+"""Commands of a whole checkout: the first two are what continuous integration and releases run; the rest are checked
+against the Makefile below."""
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def commands(text: str) -> list[str]:
+    return [line for block in blocks(text, "bash") for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """A folder with the README's own files, and a tiny model in the place of the embedded one."""
+    folder = tmp_path / "home" / "models" / "smollm2-135m"
+    save_tiny_chat_model(folder)
+    (folder / "tuneward.json").write_text("{}")
+    (tmp_path / "reward.py").write_text(blocks(README, "python")[0])
+    (tmp_path / "config.yaml").write_text(blocks(README, "yaml")[0])
+    row = json.loads(blocks(README, "json")[0])
+    for name, count in (("train", 24), ("validation", 6)):
+        question = row["messages"][0]["content"]
+        rows = [row | {"messages": [{"role": "user", "content": f"{name} {i}: {question}"}]} for i in range(count)]
+        write_rows(tmp_path / f"{name}.jsonl", rows)
+    return tmp_path
+
+
+def test_every_command_of_the_readme_runs(workplace: Path) -> None:
+    environment = os.environ | {"TUNEWARD_HOME": str(workplace / "home"), "COLUMNS": "120"}
+    lines = commands(README)
+    assert len(lines) >= 10
+    for line in lines:
+        program, *arguments = shlex.split(line)
+        assert program == "tuneward", line
+        done = subprocess.run(
+            [sys.executable, "-m", "tuneward", *arguments],
+            cwd=workplace, env=environment, capture_output=True, text=True, input="", check=False, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+    for name in (
+        "adapter",
+        "report.html",
+        "result.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "manifest.json",
+        "config.yaml",
+    ):
+        assert (workplace / "runs" / "first" / name).exists(), name
+
+
+def test_every_make_target_that_documents_name_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"^(make [a-z-]+)", README + (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
+    assert named <= RUN_ELSEWHERE
+    for command in named:
+        assert re.search(rf"^{command.removeprefix('make ')}:", makefile, re.MULTILINE), command
+
+
+def test_generated_pages_are_current() -> None:
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        from write_docs import PAGES
+    finally:
+        sys.path.pop(0)
+    for name, write in PAGES.items():
+        assert (ROOT / "docs" / name).read_text(encoding="utf-8") == write(), f"run make docs ({name})"
+
+
+def test_every_file_that_documents_link_to_exists() -> None:
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
