@@ -152,6 +152,9 @@ def main() -> int:
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("bench: interrupted; no results were written", file=sys.stderr)
+        return 130
 
     found = make_figures(rounds, has_goal=extent.has_goal)
     known = versions(peer_versions)
@@ -175,8 +178,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_STEPS} steps each, no time to 90 %%")
     parser.add_argument("--out", type=Path, default=ROOT / "bench.json", help="results (default: bench.json)")
     parser.add_argument("--work", type=Path, help="keep runs, logs and configurations in this folder")
-    parser.add_argument("--docs", action="store_true", help="write the table into docs/benchmarks.md as well")
-    return parser.parse_args()
+    parser.add_argument("--docs", action="store_true", help="write the table into docs/benchmarks.md too")
+    arguments = parser.parse_args()
+    if arguments.quick and arguments.docs:
+        parser.error("--docs is for a whole benchmark; leave out --quick")
+    return arguments
 
 
 def _positive(text: str) -> int:
@@ -311,7 +317,7 @@ def trl_spec(task: Task, extent: Extent, seed: int) -> dict[str, Any]:
 def run_program(
     name: str, command: list[str], log: Path, watched: Path, line_of: Callable[[str], str | None]
 ) -> int | None:
-    """Run one side to its end and tell how it goes.
+    """Run one side to its end, on the CPU, and tell how it goes.
 
     Args:
         name: of the side, for messages.
@@ -326,8 +332,10 @@ def run_program(
     Raises:
         BenchError: it failed.
     """
+    # TRL's side is set to the CPU; ours takes a GPU where it sees one.
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
     with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
     peak, shown = None, 0
     try:
         while process.poll() is None:

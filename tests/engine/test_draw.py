@@ -108,6 +108,18 @@ def test_a_token_of_zero_weight_is_never_drawn(
     assert row[token] > 0
 
 
+def test_where_two_ways_of_adding_up_differ_the_last_positive_token_is_drawn() -> None:
+    # Weights of very different sizes: the block's sum and its cumulative sum round apart, and the largest
+    # uniform falls between the two.
+    stream = np.random.default_rng(0)
+    weights = torch.zeros(3000, 300)
+    weights[:, :200] = torch.tensor(stream.lognormal(0, 12, (3000, 200)), dtype=torch.float32)
+    weights[:, 199] = 1e-6 * weights[:, :199].max(1).values
+    uniform = torch.full((3000,), BELOW_ONE, dtype=torch.float64)
+    tokens = draw_tokens(weights, torch.arange(3000), uniform)
+    assert bool((weights[torch.arange(3000), tokens] > 0).all())
+
+
 @settings(deadline=None)
 @given(
     weights=st.lists(st.integers(0, 5), min_size=1, max_size=600).filter(any),

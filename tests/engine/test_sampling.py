@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,17 @@ from tuneward.models.load import add_adapter, load_base, trainable_parameters
 from tuneward.types import FinishReason, Group, Prompt, Row
 
 NEVER: frozenset[int] = frozenset()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny products are slower on many threads than on one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 PROMPTS = [(5, 9, 3, 17, 4), (5, 9, 6), (40,), tuple(range(3, 20))]
 
 

@@ -97,7 +97,8 @@ def chat(
         if not line.strip():
             return
         messages.append({"role": "user", "content": line})
-        answer = _stream_answer(engine, messages, max_tokens, temperature, top_p, run_seed, turn)
+        with engine.model.merged():
+            answer = _stream_answer(engine, messages, max_tokens, temperature, top_p, run_seed, turn)
         messages.append({"role": "assistant", "content": answer})
         turn += 1
 

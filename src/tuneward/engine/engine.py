@@ -59,8 +59,9 @@ class Engine:
         """
         groups: list[Group] = []
         wave = max(1, self.max_rows // n)
-        for start in range(0, len(prompts), wave):
-            groups += self._wave(prompts[start : start + wave], n, params, run_seed, step, on_group)
+        with self.model.merged():
+            for start in range(0, len(prompts), wave):
+                groups += self._wave(prompts[start : start + wave], n, params, run_seed, step, on_group)
         return groups
 
     def _wave(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tuneward.engine.attention import Plan, register
+from tuneward.engine.merged import MergedWeights
 
 register()
 
@@ -24,6 +26,11 @@ class PackedModel:
     def __init__(self, model: Any):
         self.model: nn.Module = model.get_base_model() if hasattr(model, "get_base_model") else model
         self.device = next(self.model.parameters()).device
+        self._weights = MergedWeights(model)
+
+    def merged(self) -> AbstractContextManager[None]:
+        """For sampling: inside the block the adapter is merged into copies of the weights, where that is exact."""
+        return self._weights.merged()
 
     def logits(self, tokens: NDArray[np.int64], positions: NDArray[np.int64], plan: Plan, rows: Tensor) -> Tensor:
         """Logits at some of the packed tokens; the head runs on those alone.

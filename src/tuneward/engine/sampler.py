@@ -118,6 +118,8 @@ def _draw(logits: Tensor, rows: np.ndarray, uniform: np.ndarray, params: Samplin
     row = torch.from_numpy(rows).to(logits.device)
     logprobs = logits.sub_(normaliser[:, None])
     weights = logprobs.exp()
+    # A token the model forbids (logit -inf) has no part in the entropy, yet 0 · -inf is NaN.
+    logprobs.clamp_(min=torch.finfo(logprobs.dtype).min)
     # Before any filter: the entropy is the policy's, not that of the filtered choice.
     entropy = -torch.linalg.vecdot(weights, logprobs)
     if params.temperature == 0:

@@ -86,7 +86,10 @@ def _eos_of_generation_config(folder: Path) -> set[int]:
     for name in ("generation_config.json", "config.json"):
         path = folder / name
         if path.is_file():
-            eos = json.loads(path.read_text()).get("eos_token_id")
+            try:
+                eos = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+            except (ValueError, AttributeError):
+                raise ModelError(f"{path}: not a JSON object; copy the model again.") from None
             found |= set(eos) if isinstance(eos, list) else {eos} if isinstance(eos, int) else set()
     return found
 
@@ -104,7 +107,10 @@ def _template_turn_end(tokenizer: Any) -> set[int]:
         )
     except Exception:  # a template may insist on a system message or refuse this shape: then eos must do
         return set()
-    ids = tokenizer(text.rpartition(mark)[2], add_special_tokens=False)["input_ids"]
+    _, shown, after = text.rpartition(mark)
+    if not shown:  # the template leaves answers out, so it says nothing about their end
+        return set()
+    ids = tokenizer(after, add_special_tokens=False)["input_ids"]
     specials = set(tokenizer.all_special_ids) | {
         i for i, token in getattr(tokenizer, "added_tokens_decoder", {}).items() if token.special
     }

@@ -74,6 +74,7 @@ def training_loop(
     params = SamplingParams(training.max_completion_tokens, temperature=training.temperature)
     while progress.step < total_steps:
         step, started = progress.step + 1, time.perf_counter()
+        rollout: Rollout | None
         try:
             rollout = first_rollout or roll_out(
                 engine,
@@ -85,37 +86,41 @@ def training_loop(
                 step=step,
             )
         except NonFiniteError as error:
+            rollout = None
             policy.roll_back()
             _count_non_finite(progress, str(error), training.max_skipped_updates, hooks, step)
             progress.step = step
-            continue
-        first_rollout = None
-        failures.observe(rollout.all_scores)
-        reached("step.sampled")
-        result = train_step(policy, engine, rollout, training, step=step, token_budget=token_budget)
-        reached("step.updated")
+        if first_rollout is not None:  # its time was spent before the loop's clock started
+            started -= first_rollout.seconds_sampling + first_rollout.seconds_waiting
+            first_rollout = None
+        if rollout is not None:
+            failures.observe(rollout.all_scores)
+            reached("step.sampled")
+            result = train_step(policy, engine, rollout, training, step=step, token_budget=token_budget)
+            reached("step.updated")
 
-        progress.step = step
-        seconds = time.perf_counter() - started
-        progress.seconds_trained += seconds
-        hooks.emit(
-            step_record(
-                result,
-                epoch=schedule.epoch(step),
-                exact_threshold=config.evaluation.exact_threshold,
-                seconds=seconds,
+            progress.step = step
+            seconds = time.perf_counter() - started
+            progress.seconds_trained += seconds
+            hooks.emit(
+                step_record(
+                    result,
+                    epoch=schedule.epoch(step),
+                    exact_threshold=config.evaluation.exact_threshold,
+                    seconds=seconds,
+                )
             )
-        )
-        reached("step.recorded")
-        if result.update.is_non_finite:
-            _count_non_finite(progress, result.update.skipped or "", training.max_skipped_updates, hooks, step)
-        else:
-            progress.non_finite_in_a_row = 0
+            reached("step.recorded")
+            if result.update.is_non_finite:
+                _count_non_finite(progress, result.update.skipped or "", training.max_skipped_updates, hooks, step)
+            else:
+                progress.non_finite_in_a_row = 0
 
         reason = hooks.wants_stop()
         is_best = False
         if step % evaluate_every == 0 or step == total_steps:
-            kl = {"kl_ref": kl_to_reference(policy, engine, rollout, training.temperature)}
+            # A step whose sampling failed has no completions to measure on; its evaluation is due all the same.
+            kl = {"kl_ref": kl_to_reference(policy, engine, rollout, training.temperature)} if rollout else {}
             reward, exact = hooks.evaluate(step, kl)
             is_best = progress.note_evaluation(step, reward, config.evaluation)
             reason = reason or progress.reason_to_stop(exact, config.evaluation)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tuneward.config import Config
 from tuneward.data import DataReport, read_rows, split_holdout, validate
 from tuneward.engine.attention import ATTENTION
@@ -110,6 +112,8 @@ def _check_context(config: Config, folder: Path) -> None:
 
 def build_policy(config: Config, folder: Path, total_steps: int) -> Policy:
     """Base model + adapter + optimizer. Raises ModelError, ConfigError."""
+    # Nothing of ours draws from torch's own generator; seeding it covers models that would.
+    torch.manual_seed(config.run.seed)
     model = add_adapter(load_base(folder, config.model, attention=ATTENTION), config.lora, seed=config.run.seed)
     if config.lora.init_from is not None:
         model.load_adapter(str(config.lora.init_from), adapter_name=REFERENCE, is_trainable=False)
