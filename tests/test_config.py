@@ -95,7 +95,6 @@ def test_only_the_first_sign_of_equality_separates_key_and_value() -> None:
     assert override("model=a=b").model == "a=b"
 
 
-@pytest.mark.xfail(strict=True, reason="quotation marks are lost before the value is tried as a number")
 @pytest.mark.parametrize("text", ['run.name="7"', "run.name='1e5'"])
 def test_a_quoted_override_stays_text(text: str) -> None:
     assert isinstance(override(text).run.name, str)
@@ -169,7 +168,6 @@ def test_a_value_out_of_range_names_its_dotted_key(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="fields without both bounds take numbers that are not finite")
 @pytest.mark.parametrize("text", ["evaluation.exact_threshold=.nan", "lora.alpha=.inf", "training.beta=.inf"])
 def test_a_number_that_is_not_finite_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):

@@ -26,7 +26,9 @@ Positive = Annotated[int, Field(ge=1)]
 class _Section(BaseModel):
     """A part of the configuration: unknown keys are errors, values never change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, validate_default=True
+    )
 
 
 class DataConfig(_Section):
@@ -203,7 +205,8 @@ def load_config(path: Path | None, overrides: tuple[str, ...] = (), base: dict[s
     where = "configuration"
     if path is not None:
         where = str(path)
-        tree = _read_yaml(path)
+        # A section whose lines are all commented out reads as null and means its defaults.
+        tree = {key: {} if value is None else value for key, value in _read_yaml(path).items()}
         _anchor_paths(tree, path.parent)
     for key, value in (base or {}).items():
         if isinstance(value, dict) and isinstance(tree.get(key), dict):
@@ -256,9 +259,11 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text) if text else None
     except yaml.YAMLError:
         value = text
-    if isinstance(value, str):
+    if isinstance(value, str) and value == text.strip():  # quotes make it text: name='"7"'
         value = _number(value)
     *parents, leaf = dotted.strip().split(".")
+    if (*parents, leaf) in PATH_FIELDS and isinstance(value, str):
+        value = str(Path(value).expanduser())
     node = tree
     for parent in parents:
         child = node.setdefault(parent, {})
@@ -279,8 +284,9 @@ def _number(text: str) -> str | float:
 def _explain(problem: Any, where: str) -> str:
     dotted = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        known = _known_keys(problem["loc"][:-1])
-        hint = did_you_mean(str(problem["loc"][-1]), known) or f". Known keys: {', '.join(sorted(known))}."
+        *section, key = map(str, problem["loc"])
+        known = [".".join([*section, name]) for name in _known_keys(problem["loc"][:-1])]
+        hint = did_you_mean(".".join([*section, key]), known) or f". Known keys: {', '.join(sorted(known))}."
         return f'{where}: unknown key "{dotted}"{hint}'
     if problem["type"] == "missing":
         return f'{where}: "{dotted}" is missing; add it, or give it with --set {dotted}=….'

@@ -66,7 +66,8 @@ def test_it_answers_sensibly_as_under_plain_transformers(folder: Path, cli: Call
     assert answer == tokenizer.decode(generated.tolist())
 
 
-def test_one_step_of_the_demo_runs_and_reports(folder: Path, cli: Callable[..., Outcome], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_one_step_of_the_demo_runs_and_reports(cli: Callable[..., Outcome], tmp_path: Path) -> None:
     small = {
         "training.max_steps": 1,
         "training.prompts_per_step": 2,
@@ -88,7 +89,9 @@ def test_one_step_of_the_demo_runs_and_reports(folder: Path, cli: Callable[..., 
 
 
 @pytest.mark.slow
-def test_the_demo_teaches_the_model_its_task(folder: Path, cli: Callable[..., Outcome], tmp_path: Path) -> None:
+@pytest.mark.timeout(1800)
+@pytest.mark.usefixtures("folder")
+def test_the_demo_teaches_the_model_its_task(cli: Callable[..., Outcome], tmp_path: Path) -> None:
     outcome = cli("demo", "--root", tmp_path, "--json")
     assert outcome.code == 0, outcome.err
     result = json.loads(outcome.out)

@@ -127,7 +127,7 @@ def test_two_processes_cannot_train_one_run(cli: Cli, toy_job: ToyJob) -> None:
     assert "another process" in outcome.err
 
 
-def test_ctrl_c_once_finishes_the_step_and_saves(cli: Cli, toy_job: ToyJob) -> None:
+def test_ctrl_c_once_finishes_the_step_and_saves(toy_job: ToyJob) -> None:
     config = toy_job.config(training={"max_steps": 500, "epochs": 50}, evaluation={"every_steps": 1000})
     with subprocess.Popen(
         [sys.executable, "-m", "tuneward", "train", config], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

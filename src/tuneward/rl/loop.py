@@ -119,11 +119,16 @@ def training_loop(
         reason = hooks.wants_stop()
         is_best = False
         if step % evaluate_every == 0 or step == total_steps:
-            # A step whose sampling failed has no completions to measure on; its evaluation is due all the same.
-            kl = {"kl_ref": kl_to_reference(policy, engine, rollout, training.temperature)} if rollout else {}
-            reward, exact = hooks.evaluate(step, kl)
-            is_best = progress.note_evaluation(step, reward, config.evaluation)
-            reason = reason or progress.reason_to_stop(exact, config.evaluation)
+            try:
+                # A step whose sampling failed has no completions to measure on; its evaluation is due all the same.
+                kl = {"kl_ref": kl_to_reference(policy, engine, rollout, training.temperature)} if rollout else {}
+                reward, exact = hooks.evaluate(step, kl)
+            except NonFiniteError as error:  # the update just made overflows
+                policy.roll_back()
+                _count_non_finite(progress, str(error), training.max_skipped_updates, hooks, step)
+            else:
+                is_best = progress.note_evaluation(step, reward, config.evaluation)
+                reason = reason or progress.reason_to_stop(exact, config.evaluation)
             reached("evaluation.done")
         if config.run.stop_at is not None and step >= config.run.stop_at:
             reason = reason or f"run.stop_at is {config.run.stop_at}"
