@@ -285,8 +285,9 @@ def _explain(problem: Any, where: str) -> str:
     dotted = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         *section, key = map(str, problem["loc"])
-        known = [".".join([*section, name]) for name in _known_keys(problem["loc"][:-1])]
-        hint = did_you_mean(".".join([*section, key]), known) or f". Known keys: {', '.join(sorted(known))}."
+        known = _known_keys(problem["loc"][:-1])
+        prefix = "".join(f"{part}." for part in section)
+        hint = did_you_mean(key, known, prefix=prefix) or f". Known keys: {', '.join(sorted(known))}."
         return f'{where}: unknown key "{dotted}"{hint}'
     if problem["type"] == "missing":
         return f'{where}: "{dotted}" is missing; add it, or give it with --set {dotted}=….'

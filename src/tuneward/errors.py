@@ -56,7 +56,10 @@ class NonFiniteError(TrainingError):
     """NaN or infinity in logits, loss or gradients; the loop rolls back and, if it persists, stops."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Suffix such as `; did you mean "learning_rate"?`, or an empty string when nothing is near."""
+def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """Suffix such as `; did you mean "learning_rate"?`, or an empty string when nothing is near.
+
+    `prefix` is shown before the name found, and does not count when looking for it.
+    """
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f'; did you mean "{near[0]}"?' if near else ""
+    return f'; did you mean "{prefix}{near[0]}"?' if near else ""

@@ -55,7 +55,7 @@ def test_missing_dataset(cli: Cli, toy_job: ToyJob) -> None:
 
 def test_unknown_key_names_the_nearest_one(cli: Cli, toy_job: ToyJob) -> None:
     outcome = cli("train", toy_job.config(), "--set", "training.learn_rate=1e-4")
-    refuses(outcome, 2, 'unknown key "training.learn_rate"', 'did you mean "learning_rate"?')
+    refuses(outcome, 2, 'unknown key "training.learn_rate"', 'did you mean "training.learning_rate"?')
 
 
 def test_value_out_of_range_names_the_field(cli: Cli, toy_job: ToyJob) -> None:

@@ -39,7 +39,7 @@ def workplace(tmp_path: Path) -> Path:
     (tmp_path / "reward.py").write_text(blocks(README, "python")[0])
     (tmp_path / "config.yaml").write_text(blocks(README, "yaml")[0])
     row = json.loads(blocks(README, "json")[0])
-    for name, count in (("train", 24), ("validation", 6)):
+    for name, count in (("train", 80), ("validation", 6)):
         question = row["messages"][0]["content"]
         rows = [row | {"messages": [{"role": "user", "content": f"{name} {i}: {question}"}]} for i in range(count)]
         write_rows(tmp_path / f"{name}.jsonl", rows)

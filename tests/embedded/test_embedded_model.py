@@ -69,6 +69,7 @@ def test_it_answers_sensibly_as_under_plain_transformers(folder: Path, cli: Call
 @pytest.mark.usefixtures("folder")
 def test_one_step_of_the_demo_runs_and_reports(cli: Callable[..., Outcome], tmp_path: Path) -> None:
     small = {
+        "threads": 1,
         "training.max_steps": 1,
         "training.prompts_per_step": 2,
         "training.samples_per_prompt": 4,

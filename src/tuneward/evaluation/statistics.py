@@ -93,8 +93,8 @@ def compare_paired(
     """Compare the rewards of two models on the same rows.
 
     The headline p-value is the exact McNemar test when rewards are pass/fail (all 0 or 1), otherwise the permutation
-    test on rewards. The verdict is "better" or "worse" only when that p-value is below 0.05 and the interval
-    excludes 0.
+    test on rewards. The verdict is "better" or "worse" only when that p-value is below 0.05, the interval excludes
+    0, and exact success did not move the other way by more than chance explains.
 
     The interval is the plain percentile one: with the exact test beside it, bias correction would add
     degenerate cases (all pairs alike) and decide nothing.
@@ -133,6 +133,7 @@ def compare_paired(
     is_pass_fail = bool(np.isin(before, (0.0, 1.0)).all() and np.isin(after, (0.0, 1.0)).all())
     p_value = by_exact if is_pass_fail else by_reward
     difference = float(differences.mean())
+    contradicts = by_exact < 0.05 and (won - lost) * difference < 0
     return Comparison(
         n=len(before),
         excluded=excluded,
@@ -149,7 +150,7 @@ def compare_paired(
         reward_p_value=by_reward,
         p_value=p_value,
         test=MCNEMAR if is_pass_fail else PERMUTATION,
-        verdict=_verdict(low, high, p_value),
+        verdict=UNDECIDED if contradicts else _verdict(low, high, p_value),
     )
 
 
