@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tuneward.engine.attention import Plan, register
-from tuneward.engine.merged import MergedWeights
+from tuneward.engine.merged import SamplingWeights
 
 register()
 
@@ -26,11 +26,11 @@ class PackedModel:
     def __init__(self, model: Any):
         self.model: nn.Module = model.get_base_model() if hasattr(model, "get_base_model") else model
         self.device = next(self.model.parameters()).device
-        self._weights = MergedWeights(model)
+        self._weights = SamplingWeights(model)
 
     def merged(self) -> AbstractContextManager[None]:
-        """For sampling: inside the block the adapter is merged into copies of the weights, where that is exact."""
-        return self._weights.merged()
+        """For sampling: inside the block the adapter is merged into repacked copies of the weights."""
+        return self._weights.active()
 
     def logits(self, tokens: NDArray[np.int64], positions: NDArray[np.int64], plan: Plan, rows: Tensor) -> Tensor:
         """Logits at some of the packed tokens; the head runs on those alone.

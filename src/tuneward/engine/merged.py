@@ -1,12 +1,13 @@
-"""Sampling from merged weights: one product per layer instead of three, and the base weights stay as they are.
+"""Weights laid out for sampling: the adapter merged in, and on a CPU repacked for products with few rows.
 
 Merging in bf16 would round most of a small update away, and merging in place and back leaves drift, so this merges
-in fp32 only, into buffers of its own; the base weights are swapped out, never written.
+in fp32 only, into memory of its own; the base weights are never written. Repacking is oneDNN's: at 8 to 128 rows
+it multiplies 1.5 to 5 times as fast as the default product, and a pass over the weights costs less than one step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,76 +18,117 @@ from torch import Tensor, nn
 from tuneward.models.memory import available_memory_bytes
 
 HEADROOM = 3
-"""Buffers are taken only when this many times their size is available."""
+"""Copies are made only when this many times their size is available."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    base: nn.Linear
-    down: nn.Parameter
+    """A linear layer, and what the adapter adds to it."""
+
+    linear: nn.Linear
+    down: Tensor | None = None
     """[r, in] LoRA's A."""
-    up: nn.Parameter
+    up: Tensor | None = None
     """[out, r] LoRA's B."""
-    scaling: float
-    buffer: Tensor
+    scaling: float = 0.0
+
+    def effective_weight(self) -> Tensor:
+        """[out, in] the weight with the adapter merged in."""
+        if self.down is None or self.up is None:
+            return self.linear.weight
+        return torch.addmm(self.linear.weight, self.up, self.down, alpha=self.scaling)
 
 
-class MergedWeights:
-    """Merged copies of a LoRA model's linear layers.
+class SamplingWeights:
+    """Linear layers of a model in the form that samples fastest.
 
     Args:
-        model: a `peft.PeftModel`, or anything else, for which `merged` then does nothing.
+        model: a `peft.PeftModel` or a bare model. Where merging would not be exact, or memory is short, nothing
+            is changed.
     """
 
     def __init__(self, model: Any):
         self._model = model
-        self._layers = _plain_layers(model)
+        self._adapted, self._frozen = _layers(model)
+        self._packed_frozen: list[Tensor] | None = None
 
     @contextmanager
-    def merged(self) -> Iterator[None]:
-        """Inside the block the model computes with W + scaling · B A, without gradients."""
-        if not self._layers:
+    def active(self) -> Iterator[None]:
+        """Inside the block the model computes with merged weights, without gradients."""
+        if not self._adapted and not self._frozen:
             yield
             return
-        originals = [layer.base.weight.data for layer in self._layers]
         with torch.no_grad():
-            for layer in self._layers:
-                torch.addmm(layer.base.weight, layer.up, layer.down, alpha=layer.scaling, out=layer.buffer)
-                layer.base.weight.data = layer.buffer
+            if self._packed_frozen is None:  # they never change
+                self._packed_frozen = [_pack(layer.linear.weight) for layer in self._frozen]
+            packed = [_pack(layer.effective_weight()) for layer in self._adapted]
+        layers = [*self._adapted, *self._frozen]
+        for layer, weight in zip(layers, [*packed, *self._packed_frozen], strict=True):
+            layer.linear.forward = _product(weight, layer.linear.bias)  # type: ignore[method-assign, assignment]
         try:
-            with self._model.disable_adapter():
+            with _adapter_off(self._model):
                 yield
         finally:
-            for layer, original in zip(self._layers, originals, strict=True):
-                layer.base.weight.data = original
+            for layer in layers:
+                del layer.linear.forward
 
 
-def _plain_layers(model: Any) -> list[_Layer]:
-    """The LoRA layers with their buffers; none when one of them cannot be merged so, or memory is short."""
-    from peft import PeftModel
+@contextmanager
+def _adapter_off(model: Any) -> Iterator[None]:
+    if hasattr(model, "disable_adapter"):
+        with model.disable_adapter():
+            yield
+    else:
+        yield
+
+
+def _can_pack() -> bool:
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")  # type: ignore[no-untyped-call]
+
+
+def _pack(weight: Tensor) -> Tensor:
+    """A copy of a weight, in oneDNN's own layout where there is one."""
+    if not _can_pack():
+        return weight.detach()
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), 64)
+    return packed
+
+
+def _product(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """x → x Wᵀ + b for a weight from `_pack`."""
+    if not _can_pack():
+        return lambda x: nn.functional.linear(x, weight, bias)
+    product = torch.ops.mkldnn._linear_pointwise
+
+    def multiply(x: Tensor) -> Tensor:
+        out: Tensor = product(x, weight, bias, "none", [], "")
+        return out
+
+    return multiply
+
+
+def _layers(model: Any) -> tuple[list[_Layer], list[_Layer]]:
+    """(layers with an adapter, layers without); both empty when the model is better left as it is."""
     from peft.tuners.lora import LoraLayer
 
-    if not isinstance(model, PeftModel):
-        return []
     adapters = [module for module in model.modules() if isinstance(module, LoraLayer)]
-    bases = [adapter.get_base_layer() for adapter in adapters]
-    for adapter, base in zip(adapters, bases, strict=True):
-        is_plain = (
-            type(base) is nn.Linear and base.weight.dtype == torch.float32 and list(adapter.lora_A) == ["default"]
-        )
+    adapted = []
+    for adapter in adapters:
+        linear = adapter.get_base_layer()
+        is_plain = _is_plain(linear) and list(adapter.lora_A) == ["default"]
         if not is_plain or adapter.use_dora.get("default") or adapter.lora_bias.get("default"):
-            return []
+            return [], []
+        down, up = adapter.lora_A["default"].weight, adapter.lora_B["default"].weight
+        adapted.append(_Layer(linear, down, up, adapter.scaling["default"]))
+    known = {id(part) for adapter in adapters for part in adapter.modules()}
+    frozen = [_Layer(module) for module in model.modules() if _is_plain(module) and id(module) not in known]
+    needed = sum(layer.linear.weight.nbytes for layer in (*adapted, *frozen))
     available = available_memory_bytes()
-    needed = sum(base.weight.nbytes for base in bases)
     if available is not None and needed * HEADROOM > available:
-        return []
-    return [
-        _Layer(
-            base,
-            adapter.lora_A["default"].weight,
-            adapter.lora_B["default"].weight,
-            adapter.scaling["default"],
-            torch.empty_like(base.weight),
-        )
-        for adapter, base in zip(adapters, bases, strict=True)
-    ]
+        return [], []
+    return adapted, frozen
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """An unquantised linear layer on the CPU in fp32."""
+    return type(module) is nn.Linear and module.weight.dtype == torch.float32 and module.weight.device.type == "cpu"
