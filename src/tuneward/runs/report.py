@@ -47,9 +47,7 @@ def write_report(run_dir: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        shorten=shorten, number=_number, percent=_percent, chance=_chance, first_upper=_first_upper
-    )
+    environment.filters.update(shorten=shorten, number=_number, percent=_percent, chance=_chance)
     page = environment.get_template("report.html.j2").render(_view(run))
     path = run_dir / "report.html"
     write_atomically(path, page.encode("utf-8", "replace").decode("utf-8"))
@@ -214,10 +212,6 @@ def _number(value: float | None) -> str:
 
 def _chance(p_value: float) -> str:
     return "< 0.001" if p_value < 0.001 else f"= {p_value:.3f}"
-
-
-def _first_upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _percent(value: float) -> str:
