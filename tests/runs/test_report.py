@@ -174,7 +174,7 @@ def test_report_of_a_whole_run_tells_its_story(tmp_path):
         "95 % interval",
         "It made 60 steps in 11 min 00 s of training (13 min 36 s with",
         "It ended because all 60 steps are done.",
-        "Exact McNemar test on exact success: p < 0.001",
+        "exact McNemar test on exact success: p < 0.001",
         "What is 3 + 21?",
         "12% of completions in the last 5 steps hit the length limit.",
         "warning: line 17: the prompt occurs twice",

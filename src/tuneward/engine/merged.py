@@ -82,13 +82,14 @@ def _adapter_off(model: Any) -> Iterator[None]:
         yield
 
 
-def _can_pack() -> bool:
+def can_pack() -> bool:
+    """Whether oneDNN's products are there."""
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")  # type: ignore[no-untyped-call]
 
 
 def _pack(weight: Tensor) -> Tensor:
     """A copy of a weight, in oneDNN's own layout where there is one."""
-    if not _can_pack():
+    if not can_pack():
         return weight.detach()
     packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), 64)
     return packed
@@ -96,7 +97,7 @@ def _pack(weight: Tensor) -> Tensor:
 
 def _product(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
     """x → x Wᵀ + b for a weight from `_pack`."""
-    if not _can_pack():
+    if not can_pack():
         return lambda x: nn.functional.linear(x, weight, bias)
     product = torch.ops.mkldnn._linear_pointwise
 
@@ -107,24 +108,38 @@ def _product(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
     return multiply
 
 
+def adapted_layers(model: Any) -> list[tuple[Any, nn.Linear]]:
+    """(peft's layer, its linear layer) of every LoRA layer; empty when one of them is of a special kind."""
+    from peft.tuners.lora import LoraLayer
+
+    found = [(module, module.get_base_layer()) for module in model.modules() if isinstance(module, LoraLayer)]
+    for adapter, linear in found:
+        is_special = adapter.use_dora.get("default") or adapter.lora_bias.get("default")
+        if is_special or not _is_plain(linear) or "default" not in adapter.lora_A:
+            return []
+    return found
+
+
+def has_room(linears: list[nn.Linear]) -> bool:
+    """Whether a copy of these layers' weights leaves enough memory for the rest."""
+    available = available_memory_bytes()
+    return available is None or sum(linear.weight.nbytes for linear in linears) * HEADROOM <= available
+
+
 def _layers(model: Any) -> tuple[list[_Layer], list[_Layer]]:
     """(layers with an adapter, layers without); both empty when the model is better left as it is."""
     from peft.tuners.lora import LoraLayer
 
-    adapters = [module for module in model.modules() if isinstance(module, LoraLayer)]
-    adapted = []
-    for adapter in adapters:
-        linear = adapter.get_base_layer()
-        is_plain = _is_plain(linear) and list(adapter.lora_A) == ["default"]
-        if not is_plain or adapter.use_dora.get("default") or adapter.lora_bias.get("default"):
-            return [], []
-        down, up = adapter.lora_A["default"].weight, adapter.lora_B["default"].weight
-        adapted.append(_Layer(linear, down, up, adapter.scaling["default"]))
-    known = {id(part) for adapter in adapters for part in adapter.modules()}
+    found = adapted_layers(model)
+    if not found and any(isinstance(module, LoraLayer) for module in model.modules()):
+        return [], []
+    adapted = [
+        _Layer(linear, layer.lora_A["default"].weight, layer.lora_B["default"].weight, layer.scaling["default"])
+        for layer, linear in found
+    ]
+    known = {id(part) for layer, _ in found for part in layer.modules()}
     frozen = [_Layer(module) for module in model.modules() if _is_plain(module) and id(module) not in known]
-    needed = sum(layer.linear.weight.nbytes for layer in (*adapted, *frozen))
-    available = available_memory_bytes()
-    if available is not None and needed * HEADROOM > available:
+    if not has_room([layer.linear for layer in (*adapted, *frozen)]):
         return [], []
     return adapted, frozen
 
