@@ -15,6 +15,7 @@ from tests.tiny import tiny_model
 from tuneward.config import LoraConfig, TrainingConfig
 from tuneward.engine.attention import ATTENTION
 from tuneward.engine.forward import PackedModel
+from tuneward.engine.record import ForwardRecord
 from tuneward.engine.sampler import SamplingParams, sample_tokens
 from tuneward.engine.scorer import Pair, completion_logprobs
 from tuneward.models.load import add_adapter
@@ -60,8 +61,8 @@ class BareEngine:
     def __init__(self, model: PackedModel):
         self.model = model
 
-    def logprobs(self, pairs: Sequence[Pair], temperature: float) -> Tensor:
-        return completion_logprobs(self.model, pairs, temperature)
+    def logprobs(self, pairs: Sequence[Pair], temperature: float, record: ForwardRecord | None = None) -> Tensor:
+        return completion_logprobs(self.model, pairs, temperature, record)
 
 
 def tiny_policy(

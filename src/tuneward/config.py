@@ -126,6 +126,8 @@ class TrainingConfig(_Section):
     """Sampling temperature; policy log-probs use the same one. Top-p and top-k are off in training."""
     token_budget: Positive | None = None
     """Tokens per micro-batch; None chooses by memory. It changes speed and memory, never the gradient."""
+    reuse_forward: bool = True
+    """On a CPU: the update takes over what sampling computed, in up to a quarter of the available memory."""
     max_skipped_updates: Positive = 3
     """Consecutive non-finite updates after which the run stops."""
 

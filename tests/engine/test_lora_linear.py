@@ -9,7 +9,7 @@ from tests.tiny import tiny_model
 from tuneward.config import LoraConfig
 from tuneward.engine.attention import ATTENTION
 from tuneward.engine.forward import PackedModel
-from tuneward.engine.lora_linear import fuse_adapters
+from tuneward.engine.lora_linear import TrainingLayers
 from tuneward.engine.scorer import completion_logprobs
 from tuneward.models.load import add_adapter, trainable_parameters
 
@@ -25,12 +25,14 @@ def adapted(name: str, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
 
 
 @pytest.mark.parametrize("name", ["Llama", "Qwen2", "Gemma3", "Phi3"])
-def test_logprobs_and_gradients_are_those_of_peft(name: str) -> None:
-    plain, fused = adapted(name), adapted(name)
-    assert fuse_adapters(fused) > 0
+def test_logprobs_and_gradients_are_those_of_peft(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     results = []
-    for model in (plain, fused):
-        logp = completion_logprobs(PackedModel(model), PAIRS, 0.8)
+    for is_fused in (False, True):
+        monkeypatch.setattr("tuneward.engine.lora_linear.can_pack", lambda is_fused=is_fused: is_fused)
+        model = adapted(name)
+        packed = PackedModel(model)
+        assert bool(packed.record_bytes_per_token) is is_fused
+        logp = completion_logprobs(packed, PAIRS, 0.8)
         (logp * torch.linspace(-1, 1, len(logp))).sum().backward()
         results.append((logp.detach(), [p.grad for p in trainable_parameters(model)]))
     torch.testing.assert_close(results[1][0], results[0][0], rtol=1e-5, atol=1e-5)
@@ -40,7 +42,6 @@ def test_logprobs_and_gradients_are_those_of_peft(name: str) -> None:
 
 def test_a_fused_layer_steps_aside_while_its_adapter_is_off_or_another_is_active() -> None:
     model, base = adapted("Llama"), tiny_model("Llama", attention=ATTENTION)
-    fuse_adapters(model)
     packed = PackedModel(model)
     expected = completion_logprobs(PackedModel(base), PAIRS, 1.0)
     with model.disable_adapter():
@@ -51,4 +52,4 @@ def test_a_fused_layer_steps_aside_while_its_adapter_is_off_or_another_is_active
 
 
 def test_layers_that_are_not_plain_are_left_alone() -> None:
-    assert fuse_adapters(adapted("Llama", torch.bfloat16)) == 0
+    assert TrainingLayers(adapted("Llama", torch.bfloat16)).count == 0

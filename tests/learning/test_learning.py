@@ -6,12 +6,11 @@ import random
 from collections.abc import Callable
 
 import pytest
-import torch
+from tests.rollouts import BareEngine
 from tests.tiny import tiny_model
 
 from tuneward.config import LoraConfig, LossName, TrainingConfig
 from tuneward.engine.attention import ATTENTION
-from tuneward.engine.forward import PackedModel
 from tuneward.engine.sampler import SamplingParams, sample_tokens
 from tuneward.models.load import add_adapter
 from tuneward.rl.policy import Policy
@@ -23,11 +22,8 @@ STEPS = 25
 GROUPS, SAMPLES = 4, 8
 
 
-class BareEngine:
-    """The engine's two calls without a tokenizer: rewards here look at token ids."""
-
-    def __init__(self, model: PackedModel):
-        self.model = model
+class SamplingEngine(BareEngine):
+    """Samples without a tokenizer too: rewards here look at token ids."""
 
     def sample(self, prompts: list[Prompt], step: int) -> list[Group]:
         owners = [i for i in range(len(prompts)) for _ in range(SAMPLES)]
@@ -52,11 +48,6 @@ class BareEngine:
             groups.append(Group(prompt, completions))
         return groups
 
-    def logprobs(self, pairs: list[tuple[tuple[int, ...], tuple[int, ...]]], temperature: float) -> torch.Tensor:
-        from tuneward.engine.scorer import completion_logprobs
-
-        return completion_logprobs(self.model, pairs, temperature)
-
 
 def low_token_share(completion: Completion) -> float:
     return sum(token < 32 for token in completion.token_ids) / len(completion.token_ids)
@@ -67,7 +58,7 @@ def train(loss: LossName, shuffle: Callable[[list[float]], None] | None = None) 
     config = TrainingConfig(loss=loss, learning_rate=1e-2, max_completion_tokens=8)
     model = add_adapter(tiny_model(attention=ATTENTION), LoraConfig(r=8), seed=0)
     policy = Policy(model, config, total_steps=STEPS)
-    engine = BareEngine(policy.packed)
+    engine = SamplingEngine(policy.packed)
     prompts = [Prompt(Row(str(i), ()), (5, 9, 10 + i)) for i in range(GROUPS)]
     means = []
     for step in range(1, STEPS + 1):

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tuneward.engine.draw import sample_seed
 from tuneward.engine.forward import PackedModel
+from tuneward.engine.record import ForwardRecord
 from tuneward.engine.sampler import SampledTokens, SamplingParams, sample_tokens
 from tuneward.engine.scorer import Pair, completion_logprobs
 from tuneward.models.chat import ChatTokenizer
@@ -39,6 +40,7 @@ class Engine:
         run_seed: int,
         step: int,
         on_group: OnGroup | None = None,
+        record: ForwardRecord | None = None,
     ) -> list[Group]:
         """Sample n completions of each prompt.
 
@@ -50,6 +52,7 @@ class Engine:
             params: temperature and limits.
             run_seed, step: identity of this rollout.
             on_group: called as soon as all completions of a group are there, while others still decode.
+            record: keeps what the model computes, for an update of this very policy.
 
         Returns:
             One group per prompt, in order.
@@ -59,9 +62,9 @@ class Engine:
         """
         groups: list[Group] = []
         wave = max(1, self.max_rows // n)
-        with self.model.merged():
+        with self.model.merged(record):
             for start in range(0, len(prompts), wave):
-                groups += self._wave(prompts[start : start + wave], n, params, run_seed, step, on_group)
+                groups += self._wave(prompts[start : start + wave], n, params, run_seed, step, on_group, record)
         return groups
 
     def _wave(
@@ -72,6 +75,7 @@ class Engine:
         run_seed: int,
         step: int,
         on_group: OnGroup | None,
+        record: ForwardRecord | None,
     ) -> list[Group]:
         unfinished = [n] * len(prompts)
         drawn: list[list[SampledTokens | None]] = [[None] * n for _ in prompts]
@@ -96,6 +100,7 @@ class Engine:
             self.tokenizer.stop_ids,
             params,
             on_token=note,
+            record=record,
         )
         return [group for group in groups if group is not None]
 
@@ -116,6 +121,6 @@ class Engine:
             ),
         )
 
-    def logprobs(self, pairs: Sequence[Pair], temperature: float) -> Tensor:
+    def logprobs(self, pairs: Sequence[Pair], temperature: float, record: ForwardRecord | None = None) -> Tensor:
         """See `completion_logprobs`."""
-        return completion_logprobs(self.model, pairs, temperature)
+        return completion_logprobs(self.model, pairs, temperature, record)

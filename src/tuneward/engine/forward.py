@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tuneward.engine.attention import Plan, register
+from tuneward.engine.lora_linear import TrainingLayers
 from tuneward.engine.merged import SamplingWeights
+from tuneward.engine.record import ForwardRecord, Replay
 
 register()
 
@@ -26,13 +28,30 @@ class PackedModel:
     def __init__(self, model: Any):
         self.model: nn.Module = model.get_base_model() if hasattr(model, "get_base_model") else model
         self.device = next(self.model.parameters()).device
-        self._weights = SamplingWeights(model)
+        self._sampling = SamplingWeights(model)
+        self._training = TrainingLayers(model)
 
-    def merged(self) -> AbstractContextManager[None]:
-        """For sampling: inside the block the adapter is merged into repacked copies of the weights."""
-        return self._weights.active()
+    @property
+    def record_bytes_per_token(self) -> int:
+        """Memory that a `ForwardRecord` takes per token; 0 when this model's layers cannot be recorded and replayed."""
+        return self._sampling.output_bytes if self._training.count else 0
 
-    def logits(self, tokens: NDArray[np.int64], positions: NDArray[np.int64], plan: Plan, rows: Tensor) -> Tensor:
+    def merged(self, record: ForwardRecord | None = None) -> AbstractContextManager[None]:
+        """For sampling: inside the block the adapter is merged into repacked copies of the weights.
+
+        Args:
+            record: keeps what the layers compute, for an update of this very policy.
+        """
+        return self._sampling.active(record)
+
+    def logits(
+        self,
+        tokens: NDArray[np.int64],
+        positions: NDArray[np.int64],
+        plan: Plan,
+        rows: Tensor,
+        replay: Replay | None = None,
+    ) -> Tensor:
         """Logits at some of the packed tokens; the head runs on those alone.
 
         Args:
@@ -40,15 +59,17 @@ class PackedModel:
             positions: [n] position of each token in its own sequence.
             plan: which earlier tokens each one sees.
             rows: [r] int64 packed indices whose logits are wanted.
+            replay: what sampling has computed of these tokens; taken over where gradients are on.
 
         Returns:
             [r, vocabulary] in the model's dtype.
         """
-        out: Tensor = self.model(
-            input_ids=torch.from_numpy(tokens).to(self.device)[None],
-            position_ids=torch.from_numpy(positions).to(self.device)[None],
-            use_cache=False,
-            logits_to_keep=rows,
-            plan=plan,
-        ).logits
-        return out[0]
+        with self._training.replaying(replay):
+            out: Tensor = self.model(
+                input_ids=torch.from_numpy(tokens).to(self.device)[None],
+                position_ids=torch.from_numpy(positions).to(self.device)[None],
+                use_cache=False,
+                logits_to_keep=rows,
+                plan=plan,
+            ).logits
+        return out.squeeze(0)  # unlike out[0], its backward pass does not copy the logits' gradient

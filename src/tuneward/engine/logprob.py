@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+CHUNK_ROWS = 4
+"""Rows worked on together on a CPU: passes over some hundred thousand numbers stay in its caches."""
+
 
 def selected_logprobs(logits: Tensor, rows: Tensor, tokens: Tensor, temperature: float) -> Tensor:
     """log softmax(logits / temperature)[rows, tokens], differentiable.
@@ -25,23 +28,33 @@ def selected_logprobs(logits: Tensor, rows: Tensor, tokens: Tensor, temperature:
 
 
 class _SelectedLogprobs(torch.autograd.Function):
-    """One pass over the logits forward, one backward, in their own memory: logits are the largest tensor of a step."""
+    """Forward and backward in the logits' own memory, a few rows at a time: logits are the largest tensor of a step."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, rows: Tensor, tokens: Tensor, temperature: float) -> Tensor:
-        scaled = logits if logits.dtype == torch.float64 else logits.float()
-        normaliser = torch.logsumexp(scaled / temperature if temperature != 1 else scaled, dim=-1)
+        normaliser = torch.cat([torch.logsumexp(_scaled(part, temperature), dim=-1) for part in _chunks(logits)])
         ctx.save_for_backward(logits, normaliser, rows, tokens)
         ctx.temperature = temperature
-        return scaled[rows, tokens] / temperature - normaliser[rows]
+        return logits[rows, tokens].to(normaliser.dtype) / temperature - normaliser[rows]
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         logits, normaliser, rows, tokens = ctx.saved_tensors
-        row_grad = torch.zeros_like(normaliser).index_add_(0, rows, grad)
-        work = logits if logits.dtype == normaliser.dtype else logits.float()
+        row_grad = torch.zeros_like(normaliser).index_add_(0, rows, grad).div_(-ctx.temperature)
         with torch.no_grad():
-            work.div_(ctx.temperature).sub_(normaliser[:, None]).exp_().mul_(-row_grad[:, None])
-            work.index_put_((rows, tokens), grad, accumulate=True)
-            work.div_(ctx.temperature)
-        return work.to(logits.dtype), None, None, None
+            for part, per_row, scale in zip(_chunks(logits), _chunks(normaliser), _chunks(row_grad), strict=True):
+                work = _scaled(part, ctx.temperature)
+                part.copy_(work.sub_(per_row[:, None]).exp_().mul_(scale[:, None]))
+            logits.index_put_((rows, tokens), (grad / ctx.temperature).to(logits.dtype), accumulate=True)
+        return logits, None, None, None
+
+
+def _chunks(rows: Tensor) -> tuple[Tensor, ...]:
+    """Parts of at most CHUNK_ROWS rows; views."""
+    return torch.split(rows, CHUNK_ROWS if rows.device.type == "cpu" else max(1, len(rows)))
+
+
+def _scaled(logits: Tensor, temperature: float) -> Tensor:
+    """A copy of logits / temperature in fp32 or better."""
+    precise = logits.double() if logits.dtype == torch.float64 else logits.float()
+    return precise / temperature

@@ -1,51 +1,87 @@
-"""A linear layer with its adapter as one operation, for training on a CPU.
+"""Linear layers in the form that trains fastest on a CPU: adapter and weight in one operation, or not at all.
 
 Run as separate operations, the adapter's scaling and addition pass over the layer's whole output and its gradient
 again and again; accumulated inside the thin products they cost nothing. The wide products go through oneDNN, which
-needs the weight's transpose for the backward pass; it is frozen, so one copy serves the whole run.
+needs the weight's transpose for the backward pass; it is frozen, so one copy serves the whole run. And where the
+sampler has left a layer's output, the product is not made again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tuneward.engine.merged import adapted_layers, can_pack, has_room
+from tuneward.engine.merged import adapted_layers, can_pack, has_room, output_layer
+from tuneward.engine.record import Replay
 
 
-def fuse_adapters(model: Any) -> int:
-    """Let every plain LoRA layer of a model run fused; returns how many do.
+class TrainingLayers:
+    """Makes every plain LoRA layer of a model run as one operation, and replay what was recorded.
 
     The layers compute what peft's do, with gradients for the adapter and the input only. Layers of other kinds,
     and any layer while its adapter is off or another one is active, run as peft has them. Nothing is done where
     oneDNN or the memory for the transposed weights is missing.
 
     Args:
-        model: a `peft.PeftModel` in training.
+        model: a `peft.PeftModel`; of a bare model nothing is changed.
     """
-    layers = adapted_layers(model)
-    if not can_pack() or not has_room([linear for _, linear in layers]):
-        return 0
-    for adapter, linear in layers:
-        adapter.forward = _fused(adapter, linear, adapter.forward)
-    return len(layers)
 
+    def __init__(self, model: Any):
+        self._replay: Replay | None = None
+        layers = adapted_layers(model)
+        self.count = len(layers) if can_pack() and has_room([linear for _, linear in layers]) else 0
+        """Layers that run as one operation."""
+        for number, (adapter, linear) in enumerate(layers[: self.count]):
+            adapter.forward = self._fused(number, adapter, linear, adapter.forward)
+        head = output_layer(model) if self.count else None
+        if head is not None:
+            head.forward = self._head(head, head.forward)  # type: ignore[method-assign]
 
-def _fused(adapter: Any, linear: nn.Linear, unfused: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    transposed = linear.weight.detach().t().contiguous()
-    down, up, scaling = adapter.lora_A["default"].weight, adapter.lora_B["default"].weight, adapter.scaling["default"]
+    @contextmanager
+    def replaying(self, replay: Replay | None) -> Iterator[None]:
+        """Inside the block, kept outputs stand in for products."""
+        self._replay = replay
+        try:
+            yield
+        finally:
+            self._replay = None
 
-    def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        is_ours = not adapter.disable_adapters and adapter.active_adapters == ["default"] and torch.is_grad_enabled()
-        if args or kwargs or not is_ours:
-            return unfused(x, *args, **kwargs)
-        out: Tensor = _LoraLinear.apply(x, linear.weight, transposed, linear.bias, down, up, scaling)  # type: ignore[no-untyped-call]
-        return out
+    def _fused(
+        self, number: int, adapter: Any, linear: nn.Linear, unfused: Callable[..., Tensor]
+    ) -> Callable[..., Tensor]:
+        transposed: list[Tensor] = []  # made when training needs it first
+        down, up, scaling = (
+            adapter.lora_A["default"].weight,
+            adapter.lora_B["default"].weight,
+            adapter.scaling["default"],
+        )
 
-    return forward
+        def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            is_ours = not adapter.disable_adapters and adapter.active_adapters == ["default"]
+            if args or kwargs or not is_ours or not torch.is_grad_enabled():
+                return unfused(x, *args, **kwargs)
+            if not transposed:
+                transposed.append(linear.weight.detach().t().contiguous())
+            out: Tensor = _LoraLinear.apply(  # type: ignore[no-untyped-call]
+                x, linear.weight, transposed[0], linear.bias, down, up, scaling, self._replay, number
+            )
+            return out
+
+        return forward
+
+    def _head(self, head: nn.Linear, computed: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def forward(x: Tensor) -> Tensor:
+            kept = self._replay.logits() if self._replay is not None and torch.is_grad_enabled() else None
+            if kept is None:
+                return computed(x)
+            out: Tensor = _KeptLinear.apply(x, head.weight, kept)  # type: ignore[no-untyped-call]
+            return out
+
+        return forward
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -54,7 +90,7 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class _LoraLinear(torch.autograd.Function):
-    """y = x Wᵀ + b + scaling · (x Aᵀ) Bᵀ with W and b frozen."""
+    """y = x Wᵀ + b + scaling · (x Aᵀ) Bᵀ with W and b frozen; y is taken from `replay` where it is kept there."""
 
     @staticmethod
     def forward(
@@ -66,10 +102,17 @@ class _LoraLinear(torch.autograd.Function):
         down: Tensor,
         up: Tensor,
         scaling: float,
+        replay: Replay | None,
+        number: int,
     ) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])
         inner = flat @ down.t()
-        out = _product(flat, weight, bias).addmm_(inner, up.t(), alpha=scaling)
+        out = replay.output(number) if replay is not None else None
+        if out is None:
+            out = _product(flat, weight, bias).addmm_(inner, up.t(), alpha=scaling)
+        elif replay is not None and replay.missing is not None:
+            rows = replay.missing
+            out[rows] = _product(flat[rows], weight, bias).addmm_(inner[rows], up.t(), alpha=scaling)
         ctx.save_for_backward(flat, inner, transposed, down, up)
         ctx.scaling = scaling
         return out.view(*x.shape[:-1], -1)
@@ -84,4 +127,18 @@ class _LoraLinear(torch.autograd.Function):
         grad_x = None
         if ctx.needs_input_grad[0]:
             grad_x = _product(flat_grad, transposed, None).addmm_(inner_grad, down).view(*grad.shape[:-1], -1)
-        return grad_x, None, None, None, grad_down, grad_up, None
+        return grad_x, None, None, None, grad_down, grad_up, None, None, None
+
+
+class _KeptLinear(torch.autograd.Function):
+    """y = x Wᵀ + b with W and b frozen and y known."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, kept: Tensor) -> Tensor:
+        ctx.save_for_backward(weight)
+        return kept.view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (weight,) = ctx.saved_tensors
+        return grad @ weight, None, None

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tuneward.engine.record import HEAD, ForwardRecord
 from tuneward.models.memory import available_memory_bytes
 
 HEADROOM = 3
@@ -52,9 +53,20 @@ class SamplingWeights:
         self._adapted, self._frozen = _layers(model)
         self._packed_frozen: list[Tensor] | None = None
 
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of one token's outputs of the adapted layers and the output layer."""
+        head = output_layer(self._model)
+        recorded = [layer.linear for layer in self._adapted] + ([head] if self._adapted and head is not None else [])
+        return sum(linear.out_features * linear.weight.itemsize for linear in recorded)
+
     @contextmanager
-    def active(self) -> Iterator[None]:
-        """Inside the block the model computes with merged weights, without gradients."""
+    def active(self, record: ForwardRecord | None = None) -> Iterator[None]:
+        """Inside the block the model computes with merged weights, without gradients.
+
+        Args:
+            record: keeps the outputs of the adapted layers and of the output layer.
+        """
         if not self._adapted and not self._frozen:
             yield
             return
@@ -63,14 +75,19 @@ class SamplingWeights:
                 self._packed_frozen = [_pack(layer.linear.weight) for layer in self._frozen]
             packed = [_pack(layer.effective_weight()) for layer in self._adapted]
         layers = [*self._adapted, *self._frozen]
-        for layer, weight in zip(layers, [*packed, *self._packed_frozen], strict=True):
-            layer.linear.forward = _product(weight, layer.linear.bias)  # type: ignore[method-assign, assignment]
+        usual = [layer.linear.forward for layer in layers]
+        head = output_layer(self._model)
+        for number, (layer, weight) in enumerate(zip(layers, [*packed, *self._packed_frozen], strict=True)):
+            product = _product(weight, layer.linear.bias)
+            if record is not None and (number < len(self._adapted) or layer.linear is head):
+                product = record.tap(HEAD if layer.linear is head else number, product)
+            layer.linear.forward = product  # type: ignore[method-assign, assignment]
         try:
             with _adapter_off(self._model):
                 yield
         finally:
-            for layer in layers:
-                del layer.linear.forward
+            for layer, forward in zip(layers, usual, strict=True):
+                layer.linear.forward = forward  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -120,6 +137,12 @@ def adapted_layers(model: Any) -> list[tuple[Any, nn.Linear]]:
     return found
 
 
+def output_layer(model: Any) -> nn.Linear | None:
+    """The layer that gives logits, when it is plain and has no adapter."""
+    head = model.get_output_embeddings()
+    return head if _is_plain(head) else None
+
+
 def has_room(linears: list[nn.Linear]) -> bool:
     """Whether a copy of these layers' weights leaves enough memory for the rest."""
     available = available_memory_bytes()
@@ -146,4 +169,7 @@ def _layers(model: Any) -> tuple[list[_Layer], list[_Layer]]:
 
 def _is_plain(module: nn.Module) -> bool:
     """An unquantised linear layer on the CPU in fp32."""
-    return type(module) is nn.Linear and module.weight.dtype == torch.float32 and module.weight.device.type == "cpu"
+    if type(module) is not nn.Linear:
+        return False
+    weight = module.weight
+    return weight.is_floating_point() and weight.itemsize == 4 and weight.device.type == "cpu"

@@ -12,7 +12,8 @@ from torch import Tensor
 from tuneward.engine.decode_plan import DecodePlan
 from tuneward.engine.draw import draw_tokens, uniforms
 from tuneward.engine.forward import PackedModel
-from tuneward.engine.tree import build_tree
+from tuneward.engine.record import ForwardRecord
+from tuneward.engine.tree import TokenTree, build_tree
 from tuneward.engine.tree_plan import TreePlan
 from tuneward.errors import NonFiniteError
 from tuneward.types import FinishReason
@@ -59,6 +60,7 @@ def sample_tokens(
     stop_ids: frozenset[int],
     params: SamplingParams,
     on_token: OnToken | None = None,
+    record: ForwardRecord | None = None,
 ) -> list[SampledTokens]:
     """Sample completions of several prompts together.
 
@@ -70,6 +72,7 @@ def sample_tokens(
         stop_ids: tokens that end a completion.
         params: temperature and limits.
         on_token: observer, for streaming and for scoring samples as they finish.
+        record: open in the model's `merged`; learns which of its rows belong to which sample.
 
     Returns:
         [n] samples, in the order of `seeds`.
@@ -82,6 +85,7 @@ def sample_tokens(
     keep: dict[int, tuple[Tensor, Tensor]] = {}
     paths = [torch.from_numpy(path).to(model.device) for path in tree.paths]
     last = torch.stack([path[-1] for path in paths])
+    trail = None if record is None else _Trail(record, tree, prompt_of_sample)
     logits = model.logits(tree.tokens, tree.positions, TreePlan(tree, model.device, keep), last)
     plan = DecodePlan(keep, paths, capacity=len(samples), max_tokens=params.max_tokens)
 
@@ -102,9 +106,35 @@ def sample_tokens(
         # The plan renumbers groups when some have finished; keep our numbers dense in the same order.
         group_of_row = torch.unique(group_of_row, return_inverse=True)[1]
         rows = torch.arange(len(next_tokens))
+        if trail is not None:
+            trail.follow(alive, row_of_sample, len(next_tokens))
         logits = model.logits(next_tokens, plan.positions().cpu().numpy(), plan, rows.to(model.device))
         plan.advance()
+    if trail is not None:
+        trail.keep(prompts, samples)
     return samples
+
+
+class _Trail:
+    """Follows each sample's tokens through a record's rows."""
+
+    def __init__(self, record: ForwardRecord, tree: TokenTree, prompt_of_sample: Sequence[int]):
+        self._record = record
+        self._prompt_of_sample = prompt_of_sample
+        rows = record.open(len(tree), np.array([path[-1] for path in tree.paths]))
+        self._prompts = [rows[path] for path in tree.paths]
+        self._own: list[list[int]] = [[] for _ in prompt_of_sample]
+
+    def follow(self, alive: np.ndarray, row_of_sample: np.ndarray, count: int) -> None:
+        """Announce a decode pass over `count` rows."""
+        rows = self._record.open(count, np.arange(count))[row_of_sample]
+        for number, row in zip(alive.tolist(), rows.tolist(), strict=True):
+            self._own[number].append(row)
+
+    def keep(self, prompts: Sequence[Sequence[int]], samples: Sequence[SampledTokens]) -> None:
+        for prompt, own, sample in zip(self._prompt_of_sample, self._own, samples, strict=True):
+            rows = np.concatenate([self._prompts[prompt], np.array(own, dtype=np.int64)])
+            self._record.keep((*prompts[prompt], *sample.token_ids[:-1]), rows)
 
 
 def _draw(logits: Tensor, rows: np.ndarray, uniform: np.ndarray, params: SamplingParams) -> _Drawn:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tuneward.engine.forward import PackedModel
 from tuneward.engine.logprob import selected_logprobs
+from tuneward.engine.record import ForwardRecord
 from tuneward.engine.tree import build_tree
 from tuneward.engine.tree_plan import TreePlan
 
@@ -17,7 +18,9 @@ Pair = tuple[Sequence[int], Sequence[int]]
 """Token ids of a prompt and of one completion of it, both non-empty."""
 
 
-def completion_logprobs(model: PackedModel, pairs: Sequence[Pair], temperature: float) -> Tensor:
+def completion_logprobs(
+    model: PackedModel, pairs: Sequence[Pair], temperature: float, record: ForwardRecord | None = None
+) -> Tensor:
     """Log-prob of every completion token, each distinct prefix computed once.
 
     Gradients flow to the model; those of shared tokens add up, so the result is that of running every
@@ -27,12 +30,14 @@ def completion_logprobs(model: PackedModel, pairs: Sequence[Pair], temperature: 
         model: the policy, or the reference.
         pairs: (prompt, completion) token ids.
         temperature: logits are divided by it before the softmax, as in sampling.
+        record: of sampling from this very policy; what it holds is not computed again.
 
     Returns:
         [total completion tokens] fp32, completions one after another in the order given.
     """
     # The last token of a completion predicts nothing, so the tree leaves it out.
-    tree = build_tree([(*prompt, *completion[:-1]) for prompt, completion in pairs])
+    sequences = [(*prompt, *completion[:-1]) for prompt, completion in pairs]
+    tree = build_tree(sequences)
     nodes = np.concatenate([path[len(prompt) - 1 :] for (prompt, _), path in zip(pairs, tree.paths, strict=True)])
     tokens = np.concatenate([np.asarray(completion, dtype=np.int64) for _, completion in pairs])
     targets, target_of_token = np.unique(np.stack([nodes, tokens]), axis=1, return_inverse=True)
@@ -41,7 +46,8 @@ def completion_logprobs(model: PackedModel, pairs: Sequence[Pair], temperature: 
     def on_device(array: np.ndarray) -> Tensor:
         return torch.from_numpy(array.reshape(-1)).to(model.device)
 
-    logits = model.logits(tree.tokens, tree.positions, TreePlan(tree, model.device), on_device(rows))
+    replay = None if record is None else record.replay(tree, sequences, rows)
+    logits = model.logits(tree.tokens, tree.positions, TreePlan(tree, model.device), on_device(rows), replay)
     distinct = selected_logprobs(logits, on_device(row_of_target), on_device(targets[1]), temperature)
     return distinct[on_device(target_of_token)]
 
@@ -78,17 +84,3 @@ def pack(pairs: Sequence[Pair], budget: int) -> list[list[int]]:
         used += fresh
         previous = current
     return packs
-
-
-def automatic_token_budget(model: PackedModel, available_bytes: int | None) -> int:
-    """Tokens per micro-batch that half of the available memory can hold with activations and logits.
-
-    The estimate counts what a decoder layer keeps for its backward pass and the fp32 logits with their
-    gradient. Beyond 2,048 tokens larger products gain nothing on a CPU.
-    """
-    config = model.model.config.get_text_config()  # type: ignore[operator, union-attr]
-    hidden, layers = config.hidden_size, config.num_hidden_layers
-    inner = getattr(config, "intermediate_size", None) or 4 * hidden
-    bytes_per_token = 4 * (layers * (16 * hidden + 6 * inner) + 2 * config.vocab_size)
-    affordable = int((available_bytes or 8 << 30) // 2 // bytes_per_token)
-    return max(256, min(2048, affordable))

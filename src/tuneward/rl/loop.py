@@ -59,11 +59,13 @@ def training_loop(
     total_steps: int,
     evaluate_every: int,
     token_budget: int,
+    record_tokens: int = 0,
     first_rollout: Rollout | None = None,
 ) -> str:
     """Train from `progress.step` to the end; returns why it ended, in words.
 
     Args:
+        record_tokens: tokens of which a rollout keeps what the model computed, for the update to take over.
         first_rollout: rollout of the next step when the checks before training have already made it.
 
     Raises:
@@ -84,6 +86,7 @@ def training_loop(
                 params,
                 run_seed=config.run.seed,
                 step=step,
+                record_tokens=record_tokens,
             )
         except NonFiniteError as error:
             rollout = None

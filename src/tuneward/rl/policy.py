@@ -12,7 +12,6 @@ from torch import Tensor
 
 from tuneward.config import TrainingConfig
 from tuneward.engine.forward import PackedModel
-from tuneward.engine.lora_linear import fuse_adapters
 from tuneward.models.load import trainable_parameters
 
 REFERENCE = "reference"
@@ -31,7 +30,6 @@ class Policy:
     def __init__(self, model: Any, config: TrainingConfig, *, total_steps: int):
         self.model = model
         self.packed = PackedModel(model)
-        fuse_adapters(model)
         self.parameters = trainable_parameters(model)
         self._config = config
         self._total_steps = total_steps

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tuneward.engine.engine import Engine
+from tuneward.engine.record import ForwardRecord
 from tuneward.engine.sampler import SamplingParams
 from tuneward.types import Grader, Group, Prompt, Sample, Score
 
@@ -25,6 +26,8 @@ class Rollout:
     seconds_sampling: float
     seconds_waiting: float
     """Time spent on the grader after sampling had ended."""
+    record: ForwardRecord | None = None
+    """What the model computed while sampling, for the update; None when it was not kept."""
 
     @property
     def all_scores(self) -> list[Score]:
@@ -40,14 +43,19 @@ def roll_out(
     *,
     run_seed: int,
     step: int,
+    record_tokens: int = 0,
 ) -> Rollout:
     """Sample completions of each prompt; a group is scored as soon as it is whole, while others still decode.
+
+    Args:
+        record_tokens: tokens of which the rollout keeps what the model computed, for an update of this very policy.
 
     Raises:
         NonFiniteError: the model produced NaN or infinite logits.
         GraderError: the grader cannot score anything at all.
     """
     started = time.perf_counter()
+    record = ForwardRecord(record_tokens) if record_tokens else None
     pending: dict[str, Future[list[Score]]] = {}
     with ThreadPoolExecutor(SCORING_THREADS, thread_name_prefix="grader") as pool:
 
@@ -58,7 +66,9 @@ def roll_out(
             ]
             pending[group.id] = pool.submit(grader.score, samples)
 
-        groups = engine.sample(prompts, samples_per_prompt, params, run_seed=run_seed, step=step, on_group=score)
+        groups = engine.sample(
+            prompts, samples_per_prompt, params, run_seed=run_seed, step=step, on_group=score, record=record
+        )
         sampled = time.perf_counter()
         scores = tuple(tuple(pending[group.id].result()) for group in groups)
-    return Rollout(tuple(groups), scores, sampled - started, time.perf_counter() - sampled)
+    return Rollout(tuple(groups), scores, sampled - started, time.perf_counter() - sampled, record)

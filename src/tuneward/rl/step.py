@@ -74,7 +74,7 @@ def train_step(
     for indices in pack(pairs, token_budget):
         items = [signal.trainable[index] for index in indices]
         micro_pairs = [pairs[index] for index in indices]
-        logp = engine.logprobs(micro_pairs, config.temperature)
+        logp = engine.logprobs(micro_pairs, config.temperature, rollout.record)
         batch = _loss_batch(logp, items)
         share = LOSSES[config.loss](batch, signal.totals, config)
         loss = share.loss
@@ -86,6 +86,9 @@ def train_step(
             stats.kl_sum = (stats.kl_sum or 0.0) + float(kl.detach())
         loss.backward()  # type: ignore[no-untyped-call]
         _note(stats, loss, batch, share.clipped)
+
+    if rollout.record is not None:
+        rollout.record.release()  # the policy is about to change
 
     # Checked before the optimizer moves: Adam would carry a NaN in its moments for ever.
     stats.grad_norm = policy.clip_gradients()

@@ -12,9 +12,9 @@ import torch
 from tuneward.config import Config
 from tuneward.data import DataReport, read_rows, split_holdout, validate
 from tuneward.engine.attention import ATTENTION
+from tuneward.engine.budget import StepSize, record_tokens, token_budget
 from tuneward.engine.engine import Engine
 from tuneward.engine.forward import PackedModel
-from tuneward.engine.scorer import automatic_token_budget
 from tuneward.errors import ConfigError, DataError, RunError
 from tuneward.models.chat import ChatTokenizer
 from tuneward.models.load import add_adapter, load_adapter, load_base, set_threads
@@ -43,6 +43,9 @@ class Plan:
     total_steps: int
     evaluate_every: int
     token_budget: int
+    """Distinct tokens per micro-batch."""
+    record_tokens: int
+    """Tokens whose layer outputs sampling keeps for the update; 0 computes them again."""
     threads: int
 
 
@@ -132,10 +135,18 @@ def make_plan(config: Config, prompts: Prompts, model: PackedModel) -> Plan:
     schedule = make_schedule(config, prompts)
     training = config.training
     every = config.evaluation.every_steps or max(1, min(10, len(prompts.train) // training.prompts_per_step))
+    size = StepSize(
+        training.prompts_per_step,
+        training.samples_per_prompt,
+        max(len(prompt.token_ids) for prompt in prompts.train),
+        training.max_completion_tokens,
+    )
+    available = available_memory_bytes()
     return Plan(
         total_steps=schedule.total_steps(training.epochs, training.max_steps),
         evaluate_every=every,
-        token_budget=training.token_budget or automatic_token_budget(model, available_memory_bytes()),
+        token_budget=training.token_budget or token_budget(model, size, available),
+        record_tokens=record_tokens(model, size, available) if training.reuse_forward else 0,
         threads=set_threads(config.threads),
     )
 

@@ -139,6 +139,7 @@ class Session:
                 roll_out(
                     self.engine, self.grader, schedule.batch(step), training.samples_per_prompt, params,
                     run_seed=self.config.run.seed, step=step,
+                    record_tokens=0 if chosen else self.plan.record_tokens,  # only step 1's is trained on
                 )
             )  # fmt: skip
             seen += len(chosen[-1].groups)
@@ -172,6 +173,7 @@ class Session:
             total_steps=self.plan.total_steps,
             evaluate_every=self.plan.evaluate_every,
             token_budget=self.plan.token_budget,
+            record_tokens=self.plan.record_tokens,
             first_rollout=first_rollout,
         )
 
