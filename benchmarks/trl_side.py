@@ -54,8 +54,6 @@ class Spec:
     evaluate_every: int | None = None
     """Steps between evaluations; they also happen before the first and after the last step. None: never."""
     eval_max_rows: int = 64
-    stop_at_exact: float | None = None
-    """Stop as soon as this share of validation rows is exact."""
     threads: int = 2
     """CPU threads of torch."""
     micro_batch: int | None = None
@@ -133,8 +131,8 @@ class Recorder:
         self.generate_seconds = 0.0
         self._save(f"step {len(self._steps)}: {seconds:.1f} s, reward {logs['reward']:.3f}")
 
-    def evaluation(self, step: int, rewards: list[float], seconds: float) -> float:
-        """Record an evaluation and answer its share of exact rows."""
+    def evaluation(self, step: int, rewards: list[float], seconds: float) -> None:
+        """Record an evaluation."""
         exact = sum(reward >= 1.0 for reward in rewards) / len(rewards)
         self._evaluations.append(
             {
@@ -229,24 +227,23 @@ def train(spec: Spec, recorder: Recorder) -> None:
             recorder.start_clock()
 
         # The end of a step comes earlier, but TRL's figures for it are known only here.
-        def on_log(self, _args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
+        def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, Any], **_: Any) -> None:
             if "reward" not in logs:
                 return
             recorder.step(logs)
-            is_due = validation and state.global_step % spec.evaluate_every == 0
-            if is_due and self._evaluate(state.global_step) >= (spec.stop_at_exact or 2.0):
-                control.should_training_stop = True
+            if validation and state.global_step % spec.evaluate_every == 0:
+                self._evaluate(state.global_step)
             recorder.start_clock()
 
         def on_train_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
             if validation and not recorder.was_evaluated_at(state.global_step):
                 self._evaluate(state.global_step)
 
-        def _evaluate(self, step: int) -> float:
+        def _evaluate(self, step: int) -> None:
             started = time.perf_counter()
             answers = greedy_answers(trainer.model, tokenizer, validation, spec.max_completion_tokens)
             rewards = reward.score(validation, answers)
-            return recorder.evaluation(step, rewards, time.perf_counter() - started)
+            recorder.evaluation(step, rewards, time.perf_counter() - started)
 
     with tempfile.TemporaryDirectory() as scratch:
         trainer = GRPOTrainer(

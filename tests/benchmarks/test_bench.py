@@ -93,9 +93,8 @@ def test_both_sides_are_given_the_same_numbers() -> None:
     assert (ours.lora.r, ours.lora.alpha, ours.threads, ours.run.seed) == (
         peer.lora_r, peer.lora_alpha, peer.threads, peer.seed,
     )  # fmt: skip
-    assert (ours.evaluation.every_steps, ours.evaluation.max_rows, ours.evaluation.stop_at_exact) == (
-        peer.evaluate_every, peer.eval_max_rows, peer.stop_at_exact,
-    )  # fmt: skip
+    assert (ours.evaluation.every_steps, ours.evaluation.max_rows) == (peer.evaluate_every, peer.eval_max_rows)
+    assert ours.evaluation.stop_at_exact is None, "both sides make all their steps"
     assert (ours.training.max_steps, peer.steps) == (50, 10)
     assert ours.evaluation.preflight_prompts == ours.training.prompts_per_step
 
