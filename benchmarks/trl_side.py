@@ -145,7 +145,6 @@ class Recorder:
         )
         self.generate_seconds = 0.0
         self._save(f"evaluation after step {step}: exact {exact:.3f}")
-        return exact
 
     def was_evaluated_at(self, step: int) -> bool:
         return any(evaluation["step"] == step for evaluation in self._evaluations)

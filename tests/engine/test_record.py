@@ -33,6 +33,15 @@ class Sampled:
     record: ForwardRecord
     pairs: list[Pair]
 
+    def sample(self) -> None:
+        owners = [prompt for prompt in range(len(PROMPTS)) for _ in range(SAMPLES)]
+        with self.packed.merged(self.record):
+            samples = sample_tokens(
+                self.packed, PROMPTS, owners, range(len(owners)), frozenset(range(0, VOCABULARY, 7)),
+                SamplingParams(9, 0.8), record=self.record,
+            )  # fmt: skip
+        self.pairs = [(PROMPTS[owner], tuple(sample.token_ids)) for owner, sample in zip(owners, samples, strict=True)]
+
     def outcome(self, record: ForwardRecord | None) -> tuple[Tensor, Tensor]:
         """Log-probs, and the adapter's gradient of a weighted sum of them."""
         logp = completion_logprobs(self.packed, self.pairs, 0.8, record)
@@ -49,16 +58,10 @@ def sampled(name: str, capacity: int = 1000) -> Sampled:
     torch.manual_seed(1)
     for parameter in trainable_parameters(model):
         parameter.data = torch.randn_like(parameter) * 0.2
-    packed, record = PackedModel(model), ForwardRecord(capacity)
-    owners = [prompt for prompt in range(len(PROMPTS)) for _ in range(SAMPLES)]
-    with packed.merged(record):
-        samples = sample_tokens(
-            packed, PROMPTS, owners, range(len(owners)), frozenset(range(0, VOCABULARY, 7)), SamplingParams(9, 0.8),
-            record=record,
-        )  # fmt: skip
-    pairs = [(PROMPTS[owner], tuple(sample.token_ids)) for owner, sample in zip(owners, samples, strict=True)]
-    assert len({len(completion) for _, completion in pairs}) > 1
-    return Sampled(model, packed, record, pairs)
+    policy = Sampled(model, PackedModel(model), ForwardRecord(capacity), [])
+    policy.sample()
+    assert len({len(completion) for _, completion in policy.pairs}) > 1
+    return policy
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -104,12 +107,25 @@ def test_no_wide_product_of_the_forward_pass_is_made_twice(
     assert all(rows < tokens for rows in made), "only what is missing"
 
 
-def test_a_released_record_changes_nothing() -> None:
+def test_a_cleared_record_changes_nothing() -> None:
     policy = sampled("Llama")
-    policy.record.release()
+    policy.record.clear()
     tree = build_tree([(1, 2)])
     assert policy.record.replay(tree, [(1, 2)], np.array([0])) is None
     torch.testing.assert_close(policy.outcome(policy.record)[0], policy.outcome(None)[0], rtol=0, atol=0)
+
+
+def test_a_record_used_again_holds_the_new_policy_alone() -> None:
+    policy = sampled("Llama")
+    with torch.no_grad():
+        for parameter in trainable_parameters(policy.model):
+            parameter.mul_(1.5)
+    stale = policy.outcome(policy.record)[0]
+    policy.record.clear()
+    policy.sample()
+    replayed, computed = policy.outcome(policy.record), policy.outcome(None)
+    torch.testing.assert_close(replayed[0], computed[0], rtol=1e-5, atol=1e-5)
+    assert len(stale) != len(computed[0]) or not torch.allclose(stale, computed[0], atol=1e-3)
 
 
 def passes(record: ForwardRecord, outputs: list[list[Tensor]]) -> None:

@@ -205,6 +205,8 @@ def _phase_bar(timing: dict[str, float]) -> Text:
         line.append("█" * (max(1, round(value / whole * BAR_WIDTH)) if value > 0 else 0), style=style)
     for value, (_, title, style) in zip(seconds, PHASES, strict=True):
         line.append(f"  {title} {value:.1f} s", style=style)
+    if "bound_fraction" in timing:
+        line.append(f"  {timing['bound_fraction']:.0%} of the bound", style="dim")
     return line
 
 

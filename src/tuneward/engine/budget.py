@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from tuneward.engine.forward import PackedModel
 
-LEAST_TOKENS, USUAL_TOKENS = 256, 1024
-"""Micro-batches smaller than the first waste a CPU; larger than the second they gain nothing."""
+LEAST_TOKENS, USUAL_TOKENS = 256, 512
+"""Micro-batches smaller than the first waste a CPU; larger than the second they gain next to nothing."""
 GRADIENT_SHARE, RECORD_SHARE = 1 / 2, 1 / 4
 """Shares of the available memory for a micro-batch's activations, and for what sampling leaves to the update."""
 

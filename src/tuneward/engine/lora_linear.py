@@ -1,9 +1,8 @@
 """Linear layers in the form that trains fastest on a CPU: adapter and weight in one operation, or not at all.
 
 Run as separate operations, the adapter's scaling and addition pass over the layer's whole output and its gradient
-again and again; accumulated inside the thin products they cost nothing. The wide products go through oneDNN, which
-needs the weight's transpose for the backward pass; it is frozen, so one copy serves the whole run. And where the
-sampler has left a layer's output, the product is not made again.
+again and again; accumulated inside the thin products they cost nothing. And where the sampler has left a layer's
+output, the product is not made again.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tuneward.engine.merged import adapted_layers, can_pack, has_room, output_layer
+from tuneward.engine.merged import adapted_layers, can_pack, output_layer
 from tuneward.engine.record import Replay
 
 
@@ -24,7 +23,7 @@ class TrainingLayers:
 
     The layers compute what peft's do, with gradients for the adapter and the input only. Layers of other kinds,
     and any layer while its adapter is off or another one is active, run as peft has them. Nothing is done where
-    oneDNN or the memory for the transposed weights is missing.
+    oneDNN is missing.
 
     Args:
         model: a `peft.PeftModel`; of a bare model nothing is changed.
@@ -32,10 +31,10 @@ class TrainingLayers:
 
     def __init__(self, model: Any):
         self._replay: Replay | None = None
-        layers = adapted_layers(model)
-        self.count = len(layers) if can_pack() and has_room([linear for _, linear in layers]) else 0
+        layers = adapted_layers(model) if can_pack() else []
+        self.count = len(layers)
         """Layers that run as one operation."""
-        for number, (adapter, linear) in enumerate(layers[: self.count]):
+        for number, (adapter, linear) in enumerate(layers):
             adapter.forward = self._fused(number, adapter, linear, adapter.forward)
         head = output_layer(model) if self.count else None
         if head is not None:
@@ -53,7 +52,6 @@ class TrainingLayers:
     def _fused(
         self, number: int, adapter: Any, linear: nn.Linear, unfused: Callable[..., Tensor]
     ) -> Callable[..., Tensor]:
-        transposed: list[Tensor] = []  # made when training needs it first
         down, up, scaling = (
             adapter.lora_A["default"].weight,
             adapter.lora_B["default"].weight,
@@ -64,10 +62,8 @@ class TrainingLayers:
             is_ours = not adapter.disable_adapters and adapter.active_adapters == ["default"]
             if args or kwargs or not is_ours or not torch.is_grad_enabled():
                 return unfused(x, *args, **kwargs)
-            if not transposed:
-                transposed.append(linear.weight.detach().t().contiguous())
             out: Tensor = _LoraLinear.apply(  # type: ignore[no-untyped-call]
-                x, linear.weight, transposed[0], linear.bias, down, up, scaling, self._replay, number
+                x, linear.weight, linear.bias, down, up, scaling, self._replay, number
             )
             return out
 
@@ -97,7 +93,6 @@ class _LoraLinear(torch.autograd.Function):
         ctx: Any,
         x: Tensor,
         weight: Tensor,
-        transposed: Tensor,
         bias: Tensor | None,
         down: Tensor,
         up: Tensor,
@@ -113,21 +108,21 @@ class _LoraLinear(torch.autograd.Function):
         elif replay is not None and replay.missing is not None:
             rows = replay.missing
             out[rows] = _product(flat[rows], weight, bias).addmm_(inner[rows], up.t(), alpha=scaling)
-        ctx.save_for_backward(flat, inner, transposed, down, up)
+        ctx.save_for_backward(flat, inner, weight, down, up)
         ctx.scaling = scaling
         return out.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        flat, inner, transposed, down, up = ctx.saved_tensors
+        flat, inner, weight, down, up = ctx.saved_tensors
         flat_grad = grad.reshape(-1, grad.shape[-1])
         inner_grad = (flat_grad @ up).mul_(ctx.scaling)
         grad_up = (flat_grad.t() @ inner).mul_(ctx.scaling)
         grad_down = inner_grad.t() @ flat
         grad_x = None
         if ctx.needs_input_grad[0]:
-            grad_x = _product(flat_grad, transposed, None).addmm_(inner_grad, down).view(*grad.shape[:-1], -1)
-        return grad_x, None, None, None, grad_down, grad_up, None, None, None
+            grad_x = _product(flat_grad, weight.t(), None).addmm_(inner_grad, down).view(*grad.shape[:-1], -1)
+        return grad_x, None, None, grad_down, grad_up, None, None, None
 
 
 class _KeptLinear(torch.autograd.Function):
@@ -141,4 +136,4 @@ class _KeptLinear(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (weight,) = ctx.saved_tensors
-        return grad @ weight, None, None
+        return _product(grad, weight.t(), None), None, None

@@ -143,12 +143,6 @@ def output_layer(model: Any) -> nn.Linear | None:
     return head if _is_plain(head) else None
 
 
-def has_room(linears: list[nn.Linear]) -> bool:
-    """Whether a copy of these layers' weights leaves enough memory for the rest."""
-    available = available_memory_bytes()
-    return available is None or sum(linear.weight.nbytes for linear in linears) * HEADROOM <= available
-
-
 def _layers(model: Any) -> tuple[list[_Layer], list[_Layer]]:
     """(layers with an adapter, layers without); both empty when the model is better left as it is."""
     from peft.tuners.lora import LoraLayer
@@ -162,7 +156,9 @@ def _layers(model: Any) -> tuple[list[_Layer], list[_Layer]]:
     ]
     known = {id(part) for layer, _ in found for part in layer.modules()}
     frozen = [_Layer(module) for module in model.modules() if _is_plain(module) and id(module) not in known]
-    if not has_room([layer.linear for layer in (*adapted, *frozen)]):
+    needed = sum(layer.linear.weight.nbytes for layer in (*adapted, *frozen))
+    available = available_memory_bytes()
+    if available is not None and needed * HEADROOM > available:
         return [], []
     return adapted, frozen
 

@@ -27,6 +27,8 @@ HEAD = -1
 class ForwardRecord:
     """Outputs of a model's linear layers at the tokens of one rollout. Valid until the policy changes.
 
+    One record serves a whole run: its memory is touched by the first steps and used again by all others.
+
     Args:
         capacity: most tokens that can be kept; later ones are computed again.
     """
@@ -34,11 +36,15 @@ class ForwardRecord:
     def __init__(self, capacity: int):
         self.capacity = capacity
         self._stores: dict[int, Tensor] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything; before each rollout, and before the policy changes."""
         self._filled: dict[int, int] = {}
         self._rows = 0
         self._head_rows = 0
         self._open: tuple[int, int] | None = None
-        self._head_of_row = np.full(capacity, -1, dtype=np.int64)
+        self._head_of_row = np.full(self.capacity, -1, dtype=np.int64)
         self._paths: dict[tuple[int, ...], Ints] = {}
 
     # While sampling
@@ -82,7 +88,6 @@ class ForwardRecord:
         # A layer that sees other tokens than the packed ones, or runs twice or not at all, is never replayed.
         if len(flat) != count or self._filled.get(layer, 0) != start:
             self._filled[layer] = -1
-            self._stores.pop(layer, None)
             return
         if layer not in self._stores:
             # Pages that are never written cost no memory.
@@ -117,14 +122,9 @@ class ForwardRecord:
     def take(self, layer: int, rows: Tensor) -> Tensor | None:
         """[len(rows), out] kept outputs, a fresh tensor; None when this layer was not kept whole."""
         expected = self._head_rows if layer == HEAD else self._rows
-        if layer not in self._stores or self._filled[layer] != expected:
+        if expected == 0 or self._filled.get(layer) != expected:
             return None
         return self._stores[layer].index_select(0, rows)
-
-    def release(self) -> None:
-        """Free the memory; nothing can be taken any more."""
-        self._stores.clear()
-        self._paths.clear()
 
 
 class Replay:

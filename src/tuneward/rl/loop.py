@@ -9,6 +9,8 @@ import torch
 
 from tuneward.config import Config
 from tuneward.engine.engine import Engine
+from tuneward.engine.record import ForwardRecord
+from tuneward.engine.roofline import Roofline
 from tuneward.engine.sampler import SamplingParams
 from tuneward.errors import NonFiniteError, TrainingError
 from tuneward.points import reached
@@ -59,13 +61,15 @@ def training_loop(
     total_steps: int,
     evaluate_every: int,
     token_budget: int,
-    record_tokens: int = 0,
+    record: ForwardRecord | None = None,
+    roofline: Roofline | None = None,
     first_rollout: Rollout | None = None,
 ) -> str:
     """Train from `progress.step` to the end; returns why it ended, in words.
 
     Args:
-        record_tokens: tokens of which a rollout keeps what the model computed, for the update to take over.
+        record: where rollouts keep what the model computed, for the update to take over.
+        roofline: the machine's best, to measure steps against.
         first_rollout: rollout of the next step when the checks before training have already made it.
 
     Raises:
@@ -86,7 +90,7 @@ def training_loop(
                 params,
                 run_seed=config.run.seed,
                 step=step,
-                record_tokens=record_tokens,
+                record=record,
             )
         except NonFiniteError as error:
             rollout = None
@@ -111,6 +115,7 @@ def training_loop(
                     epoch=schedule.epoch(step),
                     exact_threshold=config.evaluation.exact_threshold,
                     seconds=seconds,
+                    roofline=roofline,
                 )
             )
             reached("step.recorded")

@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from tuneward.engine.roofline import Roofline
 from tuneward.engine.tree import build_tree
 from tuneward.rl.rollout import Rollout
 from tuneward.rl.step import StepResult
 from tuneward.types import Score
 
 
-def step_record(result: StepResult, *, epoch: float, exact_threshold: float, seconds: float) -> dict[str, Any]:
+def step_record(
+    result: StepResult, *, epoch: float, exact_threshold: float, seconds: float, roofline: Roofline | None = None
+) -> dict[str, Any]:
     """The record of a training step; what depends on the clock stands under `timing`."""
     rollout, update = result.rollout, result.update
     scored = [score.reward for score in rollout.all_scores if not score.is_failed]
@@ -54,9 +57,24 @@ def step_record(result: StepResult, *, epoch: float, exact_threshold: float, sec
         "seconds_step": seconds,
         "tokens_per_second": record["completion_tokens"] / seconds,
         **latency_numbers(rollout.all_scores),
+        **(bound_fractions(result, roofline, seconds) if roofline else {}),
         "rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
     return record
+
+
+def bound_fractions(result: StepResult, roofline: Roofline, seconds: float) -> dict[str, float]:
+    """Share of the machine's best that each phase and the whole step reached."""
+    groups = [(g.prompt.token_ids, [c.token_ids for c in g.completions]) for g in result.rollout.groups]
+    rollout = roofline.rollout_seconds(groups)
+    update = roofline.update_seconds([(i.prompt_ids, i.completion.token_ids) for i in result.signal.trainable])
+    fractions = {
+        "bound_fraction": (rollout + update) / seconds,
+        "bound_fraction_rollout": rollout / result.rollout.seconds_sampling,
+    }
+    if update and result.seconds_update:
+        fractions["bound_fraction_update"] = update / result.seconds_update
+    return fractions
 
 
 def reward_numbers(rewards: Sequence[float], exact_threshold: float, *, with_range: bool = False) -> dict[str, float]:

@@ -43,19 +43,20 @@ def roll_out(
     *,
     run_seed: int,
     step: int,
-    record_tokens: int = 0,
+    record: ForwardRecord | None = None,
 ) -> Rollout:
     """Sample completions of each prompt; a group is scored as soon as it is whole, while others still decode.
 
     Args:
-        record_tokens: tokens of which the rollout keeps what the model computed, for an update of this very policy.
+        record: cleared, then keeps what the model computes, for an update of this very policy.
 
     Raises:
         NonFiniteError: the model produced NaN or infinite logits.
         GraderError: the grader cannot score anything at all.
     """
     started = time.perf_counter()
-    record = ForwardRecord(record_tokens) if record_tokens else None
+    if record is not None:
+        record.clear()
     pending: dict[str, Future[list[Score]]] = {}
     with ThreadPoolExecutor(SCORING_THREADS, thread_name_prefix="grader") as pool:
 

@@ -88,7 +88,7 @@ def train_step(
         _note(stats, loss, batch, share.clipped)
 
     if rollout.record is not None:
-        rollout.record.release()  # the policy is about to change
+        rollout.record.clear()  # the policy is about to change
 
     # Checked before the optimizer moves: Adam would carry a NaN in its moments for ever.
     stats.grad_norm = policy.clip_gradients()

@@ -82,6 +82,16 @@ def charts_of(steps: Sequence[Record], evaluations: Sequence[Record]) -> list[Ch
             ],
             "s",
         ),
+        line_chart(
+            "Speed against the bound",
+            "The least time this machine could take for a step's distinct tokens, over what it took. The update can "
+            "pass 1, because it reuses what sampling computed.",
+            [
+                Series("whole step", _timings(steps, "bound_fraction"), "train"),
+                Series("sampling", _timings(steps, "bound_fraction_rollout"), "validation"),
+                Series("update", _timings(steps, "bound_fraction_update"), "second"),
+            ],
+        ),
     ]
     return [chart for chart in charts if chart]
 

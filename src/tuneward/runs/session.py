@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from tuneward.advise import Advisor, preflight_advice
 from tuneward.config import Config
 from tuneward.engine.engine import Engine
+from tuneward.engine.record import ForwardRecord
+from tuneward.engine.roofline import roofline_of
 from tuneward.engine.sampler import SamplingParams
 from tuneward.errors import TrainingError
 from tuneward.evaluation.evaluate import Evaluation, evaluate
@@ -59,11 +61,13 @@ class Session:
     progress: Progress = dataclasses.field(default_factory=Progress)
     advisor: Advisor = dataclasses.field(default_factory=Advisor)
     failures: FailurePolicy = dataclasses.field(init=False)
+    record: ForwardRecord | None = dataclasses.field(init=False)
     step_seconds: list[float] = dataclasses.field(default_factory=list)
     evaluation_seconds: list[float] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.failures = FailurePolicy(self.config.reward.on_failure, self.config.reward.error_budget)
+        self.record = ForwardRecord(self.plan.record_tokens) if self.plan.record_tokens else None
 
     # Hooks of the loop
 
@@ -139,7 +143,7 @@ class Session:
                 roll_out(
                     self.engine, self.grader, schedule.batch(step), training.samples_per_prompt, params,
                     run_seed=self.config.run.seed, step=step,
-                    record_tokens=0 if chosen else self.plan.record_tokens,  # only step 1's is trained on
+                    record=None if chosen else self.record,  # only step 1's is trained on
                 )
             )  # fmt: skip
             seen += len(chosen[-1].groups)
@@ -173,7 +177,8 @@ class Session:
             total_steps=self.plan.total_steps,
             evaluate_every=self.plan.evaluate_every,
             token_budget=self.plan.token_budget,
-            record_tokens=self.plan.record_tokens,
+            record=self.record,
+            roofline=roofline_of(self.policy.model),
             first_rollout=first_rollout,
         )
 
