@@ -35,9 +35,9 @@ format: setup ## Format the code and repair what can be repaired by itself
 docs: setup ## Write the generated pages of docs/ again
 	$(BIN)/python scripts/write_docs.py
 
-bench: setup ## Compare with TRL on this machine (makes .venv-trl; takes long)
+bench: setup ## Compare with TRL on this machine (makes .venv-trl; takes long; ARGS=… go to bench.py)
 	@$(PYTHON) scripts/setup_env.py --trl
-	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean: ## Remove both environments, caches and build results; runs/ stays
 	rm -rf .venv .venv-trl build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
