@@ -93,20 +93,27 @@ def move(policy: Policy, *, seed: int = 7, size: float = 0.1) -> None:
 
 
 def sampled_rollout(
-    policy: Policy, rewards: Sequence[Sequence[float]], *, temperature: float = 1.0, max_tokens: int = 8
+    policy: Policy,
+    rewards: Sequence[Sequence[float]],
+    *,
+    temperature: float = 1.0,
+    max_tokens: int = 8,
+    record: ForwardRecord | None = None,
 ) -> Rollout:
     """Completions that the policy samples, with the rewards given; token 2 ends one."""
     samples = len(rewards[0])
     prompts = [(5, 9, 10 + i) for i in range(len(rewards))]
     owners = [i for i in range(len(rewards)) for _ in range(samples)]
-    drawn = sample_tokens(
-        policy.packed,
-        prompts,
-        owners,
-        list(range(len(owners))),
-        frozenset({2, 3, 4}),
-        SamplingParams(max_tokens, temperature=temperature),
-    )
+    with policy.packed.merged(record):
+        drawn = sample_tokens(
+            policy.packed,
+            prompts,
+            owners,
+            list(range(len(owners))),
+            frozenset({2, 3, 4}),
+            SamplingParams(max_tokens, temperature=temperature),
+            record=record,
+        )
     groups = []
     for i in range(len(rewards)):
         members = drawn[i * samples : (i + 1) * samples]

@@ -14,8 +14,11 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import bench  # noqa: E402
+import gsm8k_reward  # noqa: E402
+import sides  # noqa: E402
 import trl_side  # noqa: E402
-from bench import Evaluated, Extent, Round, Task, Training  # noqa: E402
+from sides import Evaluated, Extent, Round, Training  # noqa: E402
+from tasks import GSM8K, Task, gsm8k_task  # noqa: E402
 
 from tuneward.config import parse_config  # noqa: E402
 
@@ -57,22 +60,22 @@ def training(seconds: list[float], *evaluations: Evaluated, peak: int | None = 2
 
 
 def named(rounds: list[Round], *, has_goal: bool = True) -> dict[str, bench.Figure]:
-    return {figure["name"]: figure for figure in bench.make_figures(rounds, has_goal=has_goal)}
+    return {figure["name"]: figure for figure in bench.demo_figures(rounds, has_goal=has_goal)}
 
 
 def test_the_first_step_counts_the_rollout_made_before_it_and_no_other_step_counts_one_twice(metrics: Path) -> None:
-    assert bench.read_metrics(metrics).seconds == pytest.approx([8.01, 6.5, 5.5, 5.0])
+    assert sides.read_metrics(metrics).seconds == pytest.approx([8.01, 6.5, 5.5, 5.0])
 
 
 def test_time_to_the_goal_is_training_time_without_evaluations(metrics: Path) -> None:
-    ours = bench.read_metrics(metrics)
+    ours = sides.read_metrics(metrics)
     assert ours.seconds_to(0.9) == pytest.approx(8.01 + 6.5 + 5.5 + 5.0)
     assert ours.seconds_to(0.5) == pytest.approx(8.01 + 6.5)
     assert ours.seconds_to(0.95) is None
 
 
 def test_a_result_of_the_trl_side_reads_as_the_same_kind_of_training() -> None:
-    read = bench.read_trl(
+    read = sides.read_trl(
         {
             "steps": [{"seconds": 60.0, "reward_mean": 0.1, "completion_length_mean": 30.0}],
             "evaluations": [{"step": 1, "exact": 0.25, "elapsed_training_seconds": 60.0, "seconds": 9.0}],
@@ -83,8 +86,8 @@ def test_a_result_of_the_trl_side_reads_as_the_same_kind_of_training() -> None:
 
 def test_both_sides_are_given_the_same_numbers() -> None:
     extent = Extent(our_steps=50, trl_steps=10, has_goal=True)
-    ours = parse_config(bench.our_config(TASK, extent, Path("/runs/ours"), seed=3))
-    peer = trl_side.Spec(**bench.trl_spec(TASK, extent, seed=3))
+    ours = parse_config(sides.our_config(TASK, extent, Path("/runs/ours"), seed=3))
+    peer = trl_side.Spec(**sides.trl_spec(TASK, extent, seed=3))
     assert (ours.model, str(ours.data.train), str(ours.data.validation), str(ours.reward.file)) == (
         peer.model, peer.train, peer.validation, peer.reward_file,
     )  # fmt: skip
@@ -130,10 +133,10 @@ def test_times_have_a_ratio_only_when_both_sides_reached_the_goal() -> None:
 def test_a_peer_that_was_stopped_before_the_goal_is_null_and_the_table_says_how_far_it_came() -> None:
     ours = training([10.0] * 4, Evaluated(4, 0.95, 40.0))
     rounds = [Round(ours, training([61.0] * 2, Evaluated(2, 0.4, 122.0)))]
-    found = bench.make_figures(rounds, has_goal=True)
+    found = bench.demo_figures(rounds, has_goal=True)
     times = next(figure for figure in found if figure["name"] == "time_to_90")
     assert (times["ours"], times["peer"], times["ratio"]) == (40.0, None, None)
-    table = bench.results_table(rounds, found, has_goal=True)
+    table = bench.results_table(found, {"demo": rounds}, has_goal=True)
     assert "| `time_to_90` | 40 | not reached in 2 steps (122 s) | – | s of training | lower |" in table
 
 
@@ -141,7 +144,7 @@ def test_ours_short_of_the_goal_has_no_figure_and_the_table_says_so_too() -> Non
     peer = training([60.0], Evaluated(1, 0.9, 60.0))
     rounds = [Round(training([10.0], Evaluated(1, 0.2, 10.0)), peer)]
     assert "time_to_90" not in named(rounds)
-    table = bench.results_table(rounds, bench.make_figures(rounds, has_goal=True), has_goal=True)
+    table = bench.results_table(bench.demo_figures(rounds, has_goal=True), {"demo": rounds}, has_goal=True)
     assert "| `time_to_90` | not reached in 1 steps (10 s) | 60 | – |" in table
 
 
@@ -155,8 +158,8 @@ def test_a_goal_missed_in_one_of_two_rounds_is_not_averaged_away() -> None:
 
 def test_nothing_is_said_about_the_goal_when_it_was_not_measured() -> None:
     rounds = [Round(training([10.0]), training([60.0]))]
-    found = bench.make_figures(rounds, has_goal=False)
-    assert "time_to_90" not in bench.results_table(rounds, found, has_goal=False)
+    found = bench.demo_figures(rounds, has_goal=False)
+    assert "time_to_90" not in bench.results_table(found, {"demo": rounds}, has_goal=False)
 
 
 def test_unknown_memory_leaves_its_figure_out() -> None:
@@ -182,23 +185,74 @@ def test_rounds_take_turns_in_going_first_and_share_a_seed(monkeypatch: pytest.M
     assert known == {"trl": "1"}
 
 
-def test_the_results_file_has_figures_machine_and_versions(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Every part measured at once: our steps take 10 s, the peer's 60 s. Answers where the results go."""
     ours, peer = training([10.0] * 3, Evaluated(2, 0.9, 20.0)), training([60.0] * 3, Evaluated(2, 0.1, 120.0))
-    monkeypatch.setattr(bench, "demo_task", lambda _: TASK)
+    ours.bound_fractions = [0.5, 0.6, 0.7]
+    (tmp_path / "python").touch()
+    monkeypatch.setattr(bench, "TRL_PYTHON", tmp_path / "python")
+    monkeypatch.setattr(bench, "resolve", lambda name: tmp_path / name)
+    monkeypatch.setattr(bench, "gsm8k_task", lambda *_, **__: TASK)
     monkeypatch.setattr(bench, "measure", lambda *_: ([Round(ours, peer)], {"trl": "1.2.3"}))
-    monkeypatch.setattr(sys, "argv", ["bench.py", "--out", str(tmp_path / "bench.json")])
+    figure = {"name": "decode", "ours": 30.0, "peer": 10.0, "ratio": 3.0, "unit": "tokens/s"}
+    monkeypatch.setattr(bench, "measure_decode", lambda _: figure)
+    return tmp_path / "bench.json"
+
+
+def test_the_results_file_has_figures_machine_and_versions(
+    measured: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench.py", "--out", str(measured), "--work", str(measured.parent / "work")])
     assert bench.main() == 0
-    result = json.loads((tmp_path / "bench.json").read_text())
+    result = json.loads(measured.read_text())
     assert set(result) == {"figures", "machine", "versions"}
     assert all(list(figure) == ["name", "ours", "peer", "ratio", "unit"] for figure in result["figures"])
-    assert {"steps_per_minute_demo", "time_to_90", "peak_memory"} <= {figure["name"] for figure in result["figures"]}
-    assert {figure["name"] for figure in result["figures"]} <= set(bench.BETTER)
+    found = {figure["name"]: figure for figure in result["figures"]}
+    told = set(bench.BETTER) - {"validation_exact"}  # no evaluation after the last compared step
+    assert set(found) == told
+    assert found["gsm8k"]["ratio"] == pytest.approx(6.0)
+    assert found["bound_fraction"]["ours"] == pytest.approx(0.6)
     assert result["versions"]["trl"] == "1.2.3"
-    (kept,) = json.loads((tmp_path / "bench-runs.json").read_text())
-    assert kept["peer"]["seconds"] == [60.0] * 3
-    assert "not reached in 3 steps (180 s)" in capsys.readouterr().out
+    kept = json.loads((measured.parent / "bench-runs.json").read_text())
+    assert kept["demo"][0]["peer"]["seconds"] == [60.0] * 3
+    printed = capsys.readouterr().out
+    assert "not reached in 3 steps (180 s)" in printed
+    assert all(f"| `{name}` |" in printed for name in told)
+
+
+def test_single_parts_can_be_asked_for(measured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench.py", "decode", "--out", str(measured)])
+    assert bench.main() == 0
+    assert [figure["name"] for figure in json.loads(measured.read_text())["figures"]] == ["decode"]
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["decode", "--docs"], ["--quick", "--docs"]])
+def test_what_cannot_be_asked_for_is_refused(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench.py", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        bench.main()
+
+
+def sample(answer: str, reference: object) -> dict[str, object]:
+    return {"messages": [{"role": "assistant", "content": answer}], "reference_answer": reference}
+
+
+def test_the_gsm8k_reward_wants_the_last_number_and_gives_every_group_a_signal() -> None:
+    right, wrong = "So 3 + 4 = 7. #### 1,007", "So 3 + 4 = 7."
+    assert gsm8k_reward.score(sample(right, {"text": "1007"})) >= 1
+    assert gsm8k_reward.score(sample(right, "1007")) >= 1
+    assert gsm8k_reward.score(sample(wrong, "1007")) < 1
+    assert gsm8k_reward.score(sample(wrong * 5, "1007")) != gsm8k_reward.score(sample(wrong, "1007"))
+
+
+@pytest.mark.skipif(not GSM8K.is_dir(), reason="the shared GSM8K folder is not beside the repository")
+def test_long_prompts_have_contexts_of_their_own(tmp_path: Path) -> None:
+    task = gsm8k_task("m", 2, tmp_path, context_characters=3000)
+    prompts = [json.loads(line)["messages"][0]["content"] for line in Path(task.train).read_text().splitlines()]
+    assert len(prompts) == 64
+    assert all(3000 < len(prompt) < 6000 for prompt in prompts)
+    assert len({prompt[200:1000] for prompt in prompts}) == 64
 
 
 @pytest.mark.parametrize("missing", ["environment", "model"])
@@ -219,17 +273,17 @@ def test_what_is_missing_is_told_in_one_sentence(
 def test_a_side_that_fails_is_told_with_the_last_line_it_printed(tmp_path: Path) -> None:
     log = tmp_path / "log"
     command = [sys.executable, "-c", "import sys; print('no space left'); sys.exit(3)"]
-    with pytest.raises(bench.BenchError, match="TRL ended with exit status 3: no space left"):
-        bench.run_program("TRL", command, log, log, lambda _: None)
+    with pytest.raises(sides.BenchError, match="TRL ended with exit status 3: no space left"):
+        sides.run_program("TRL", command, log, log, lambda _: None)
 
 
 def test_whole_lines_are_told_once_as_a_file_grows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "log"
-    assert bench._tell_news(file, 0, str.upper) == 0
+    assert sides._tell_news(file, 0, str.upper) == 0
     file.write_text("one\ntw")
-    shown = bench._tell_news(file, 0, str.upper)
+    shown = sides._tell_news(file, 0, str.upper)
     file.write_text("one\ntwo\n")
-    assert bench._tell_news(file, shown, str.upper) == 2
+    assert sides._tell_news(file, shown, str.upper) == 2
     assert capsys.readouterr().out.split() == ["ONE", "TWO"]
 
 
@@ -238,10 +292,10 @@ def test_peak_memory_outlives_what_was_freed() -> None:
     block = bytearray(64 << 20)
     block[:: 1 << 12] = b"x" * len(block[:: 1 << 12])
     del block
-    peak = bench.peak_memory_bytes(os.getpid())
+    peak = sides.peak_memory_bytes(os.getpid())
     assert peak is not None
     assert peak > 64 << 20
-    assert bench.peak_memory_bytes(2**22 + 1) is None
+    assert sides.peak_memory_bytes(2**22 + 1) is None
 
 
 def test_results_replace_only_what_stands_between_the_marks() -> None:

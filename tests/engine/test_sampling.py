@@ -376,3 +376,9 @@ def test_a_completions_text_is_its_tokens_without_the_stop_token(chat: tuple[Pac
         assert completion.token_ids[-1] in tokenizer.stop_ids
         assert completion.text == tokenizer.decode(completion.token_ids[:-1])
         assert "<|" not in completion.text
+
+
+@pytest.mark.parametrize("wrong", [{"max_tokens": 0}, {"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.1}])
+def test_parameters_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        SamplingParams(**({"max_tokens": 4} | wrong))  # type: ignore[arg-type]

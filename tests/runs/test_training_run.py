@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,6 +38,19 @@ def test_a_run_leaves_everything_it_promises(cli: Cli, toy_job: ToyJob) -> None:
     header = (toy_job.run / "step_wise_training_metrics.csv").read_text().splitlines()[0].split(",")
     assert {"step_number", "epoch_number", "training_loss", "train_reward_mean", "policy_entropy"} <= set(header)
     assert (toy_job.run / "validation_metrics.csv").read_text().count("\n") == 1 + 4  # steps 0, 2, 4 and the last
+
+
+def test_prove_tells_how_far_the_engine_is_from_the_naive_path_and_changes_nothing(cli: Cli, toy_job: ToyJob) -> None:
+    assert cli("train", toy_job.config()).code == 0
+    plain = adapter_bytes(toy_job.run)
+    shutil.rmtree(toy_job.run)
+    outcome = cli("train", toy_job.config(), "--prove")
+    assert outcome.code == 0, outcome.err
+    records = [json.loads(line) for line in (toy_job.run / "metrics.jsonl").read_text().splitlines()]
+    (proved,) = [record for record in records if record.get("code") == "proved"]
+    assert re.search(r"gradient by \d\.\de-0[5-9] of its norm", proved["message"]), proved
+    assert proved["timing"]["seconds_naive"] > 0
+    assert adapter_bytes(toy_job.run) == plain
 
 
 def test_steps_record_every_promised_number(cli: Cli, toy_job: ToyJob) -> None:

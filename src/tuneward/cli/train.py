@@ -30,6 +30,7 @@ def train(
     name: Annotated[str | None, typer.Option(help="Name of the run folder.")] = None,
     stop_at: Annotated[int | None, typer.Option(help="Finish this step, save and stop.")] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+    prove: Annotated[bool, typer.Option("--prove", help="Check the first step against a plain computation.")] = False,
     root: Root = Path("runs"),
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -49,7 +50,9 @@ def train(
             run = resume_run(resume, root, watcher, stop_at=stop_at)
         else:
             run = start_run(
-                _configuration(config, model, data, validation, reward, name, stop_at, root, overrides), watcher
+                _configuration(config, model, data, validation, reward, name, stop_at, root, overrides),
+                watcher,
+                with_proof=prove,
             )
     finally:
         watcher.close()

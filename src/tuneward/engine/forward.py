@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tuneward.engine.attention import Plan, register
+from tuneward.engine.attention import ATTENTION, Plan, register
 from tuneward.engine.lora_linear import TrainingLayers
 from tuneward.engine.merged import SamplingWeights
 from tuneward.engine.record import ForwardRecord, Replay
@@ -43,6 +44,16 @@ class PackedModel:
             record: keeps what the layers compute, for an update of this very policy.
         """
         return self._sampling.active(record)
+
+    @contextmanager
+    def as_the_library_has_it(self) -> Iterator[None]:
+        """For checks: inside the block `model` runs with its own attention and layers, knowing nothing of ours."""
+        self.model.set_attn_implementation("eager")  # type: ignore[operator]
+        try:
+            with self._training.stepping_aside():
+                yield
+        finally:
+            self.model.set_attn_implementation(ATTENTION)  # type: ignore[operator]
 
     def logits(
         self,

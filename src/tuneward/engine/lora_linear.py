@@ -31,6 +31,7 @@ class TrainingLayers:
 
     def __init__(self, model: Any):
         self._replay: Replay | None = None
+        self._is_aside = False
         layers = adapted_layers(model) if can_pack() else []
         self.count = len(layers)
         """Layers that run as one operation."""
@@ -49,6 +50,15 @@ class TrainingLayers:
         finally:
             self._replay = None
 
+    @contextmanager
+    def stepping_aside(self) -> Iterator[None]:
+        """Inside the block, every layer runs as peft has it."""
+        self._is_aside = True
+        try:
+            yield
+        finally:
+            self._is_aside = False
+
     def _fused(
         self, number: int, adapter: Any, linear: nn.Linear, unfused: Callable[..., Tensor]
     ) -> Callable[..., Tensor]:
@@ -60,7 +70,7 @@ class TrainingLayers:
 
         def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             is_ours = not adapter.disable_adapters and adapter.active_adapters == ["default"]
-            if args or kwargs or not is_ours or not torch.is_grad_enabled():
+            if args or kwargs or self._is_aside or not is_ours or not torch.is_grad_enabled():
                 return unfused(x, *args, **kwargs)
             out: Tensor = _LoraLinear.apply(  # type: ignore[no-untyped-call]
                 x, linear.weight, linear.bias, down, up, scaling, self._replay, number

@@ -29,6 +29,10 @@ class SamplingParams:
     top_p: float = 1.0
     """Nucleus: the smallest set of tokens with at least this probability. 1 in training, always."""
 
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1 or self.temperature < 0 or not 0 < self.top_p <= 1:
+            raise ValueError(f"{self}: max_tokens is at least 1, temperature at least 0, top_p above 0 and at most 1")
+
 
 @dataclass(slots=True)
 class SampledTokens:

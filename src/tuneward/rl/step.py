@@ -75,7 +75,7 @@ def train_step(
         items = [signal.trainable[index] for index in indices]
         micro_pairs = [pairs[index] for index in indices]
         logp = engine.logprobs(micro_pairs, config.temperature, rollout.record)
-        batch = _loss_batch(logp, items)
+        batch = loss_batch(logp, items)
         share = LOSSES[config.loss](batch, signal.totals, config)
         loss = share.loss
         if config.beta > 0:
@@ -104,7 +104,8 @@ def train_step(
     return StepResult(step, rollout, signal, policy.learning_rate(step), stats, time.perf_counter() - started)
 
 
-def _loss_batch(logp: Tensor, items: Sequence[Trainable]) -> LossBatch:
+def loss_batch(logp: Tensor, items: Sequence[Trainable]) -> LossBatch:
+    """What a loss sees of some completions; `logp` [their tokens] one after another."""
     lengths = torch.tensor([len(item.completion.token_ids) for item in items])
     sequence = torch.repeat_interleave(torch.arange(len(items)), lengths)
     advantage = torch.tensor([item.advantage for item in items], dtype=logp.dtype)

@@ -20,6 +20,7 @@ from tuneward.records import Record
 from tuneward.rewards import FailurePolicy
 from tuneward.rl.loop import training_loop
 from tuneward.rl.policy import Policy
+from tuneward.rl.prove import prove
 from tuneward.rl.rollout import Rollout, roll_out
 from tuneward.rl.stopping import Progress
 from tuneward.runs import checkpoint as checkpoints
@@ -162,6 +163,15 @@ class Session:
                 "use easier prompts, or fine-tune with examples first; evaluation.allow_no_signal=true goes on anyway."
             )
         return chosen[0] if chosen else None
+
+    def prove(self, rollout: Rollout | None) -> None:
+        """Compare the engine with one sequence at a time on a rollout, and say how far they are apart."""
+        proof = prove(self.policy, rollout, self.config.training, self.plan.token_budget) if rollout else None
+        if proof is None:
+            self.event("proved", "nothing to compare: the first step has no group with differing rewards")
+            return
+        timing = {"seconds_fast": proof.seconds_fast, "seconds_naive": proof.seconds_naive}
+        self._write({"kind": "event", "step": 0, "code": "proved", "message": proof.sentence, "timing": timing})
 
     def train(self, first_rollout: Rollout | None) -> str:
         """Run the loop; returns why it ended."""

@@ -29,8 +29,13 @@ from tuneward.runs.sinks import JsonlSink, build_sinks, rebuild_csv
 from tuneward.types import Grader
 
 
-def start_run(config: Config, watcher: Watcher) -> RunFolder:
+def start_run(config: Config, watcher: Watcher, *, with_proof: bool = False) -> RunFolder:
     """Train from a configuration; the run folder holds everything when it returns.
+
+    Args:
+        config: everything about the run.
+        watcher: looks on.
+        with_proof: compute the first step's gradient without shortcuts too, and say how far the two are apart.
 
     Raises:
         TunewardError: in whichever part something is wrong; nothing half-written is left that a later command
@@ -48,8 +53,9 @@ def start_run(config: Config, watcher: Watcher) -> RunFolder:
             _write_provenance(run, config, prompts, plan, folder, grader)
             write_json(run.data_report, check_data(config, tokenizer).to_json())
             return _run(
-                run, config, prompts, plan, policy, tokenizer, grader, watcher, started=started, is_resumed=False
-            )
+                run, config, prompts, plan, policy, tokenizer, grader, watcher, started=started, is_resumed=False,
+                with_proof=with_proof,
+            )  # fmt: skip
 
 
 def resume_run(name: str, root: Path, watcher: Watcher, *, stop_at: int | None = None) -> RunFolder:
@@ -102,6 +108,7 @@ def _run(
     *,
     started: float,
     is_resumed: bool,
+    with_proof: bool = False,
 ) -> RunFolder:
     first = prompts.train[0]
     with ExitStack() as stack:
@@ -121,6 +128,8 @@ def _run(
             first_rollout = None
         else:
             first_rollout = session.before_training()
+            if with_proof:
+                session.prove(first_rollout)
         reason = session.train(first_rollout)
         session.event("stopped", reason)
         is_complete = stop_requested() is None and session.progress.step != config.run.stop_at
