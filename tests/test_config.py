@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -283,3 +284,10 @@ def test_any_override_is_taken_or_refused_in_words(text: str) -> None:
 @given(st.sampled_from(["model", "run.name", "training", "training.epochs", "data.train", "lora.init_from"]), key_texts)
 def test_any_value_is_taken_or_refused_in_words(key: str, value: str) -> None:
     assert is_taken_or_refused_in_words(f"{key}={value}")
+
+
+def test_overrides_leave_the_base_they_are_laid_over_alone() -> None:
+    base = {"model": "m", "data": {"train": "t"}, "reward": {"file": "r"}, "training": {"learning_rate": 3e-4}}
+    before = copy.deepcopy(base)
+    assert load_config(None, ("training.learning_rate=1", "training.max_steps=1"), base).training.max_steps == 1
+    assert base == before

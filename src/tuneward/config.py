@@ -5,6 +5,7 @@ Every field states its meaning, unit, default and range. Files are YAML; `--set 
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -210,7 +211,7 @@ def load_config(path: Path | None, overrides: tuple[str, ...] = (), base: dict[s
         # A section whose lines are all commented out reads as null and means its defaults.
         tree = {key: {} if value is None else value for key, value in _read_yaml(path).items()}
         _anchor_paths(tree, path.parent)
-    for key, value in (base or {}).items():
+    for key, value in copy.deepcopy(base or {}).items():
         if isinstance(value, dict) and isinstance(tree.get(key), dict):
             tree[key] |= value
         else:
