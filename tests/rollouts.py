@@ -16,7 +16,7 @@ from tuneward.config import LoraConfig, TrainingConfig
 from tuneward.engine.attention import ATTENTION
 from tuneward.engine.forward import PackedModel
 from tuneward.engine.record import ForwardRecord
-from tuneward.engine.sampler import SamplingParams, sample_tokens
+from tuneward.engine.sampler import SampledTokens, SamplingParams, sample_tokens
 from tuneward.engine.scorer import Pair, completion_logprobs
 from tuneward.models.load import add_adapter
 from tuneward.rl.policy import REFERENCE, Policy
@@ -92,6 +92,21 @@ def move(policy: Policy, *, seed: int = 7, size: float = 0.1) -> None:
             parameter.add_(torch.randn(parameter.shape, generator=stream) * size)
 
 
+def completions_of(drawn: Sequence[SampledTokens]) -> tuple[Completion, ...]:
+    """The samples of one prompt as completions without text."""
+    return tuple(
+        Completion(
+            index,
+            tuple(sample.token_ids),
+            tuple(sample.logprobs),
+            tuple(sample.entropies),
+            "",
+            sample.finish_reason or FinishReason.LENGTH,
+        )
+        for index, sample in enumerate(drawn)
+    )
+
+
 def sampled_rollout(
     policy: Policy,
     rewards: Sequence[Sequence[float]],
@@ -114,22 +129,7 @@ def sampled_rollout(
             SamplingParams(max_tokens, temperature=temperature),
             record=record,
         )
-    groups = []
-    for i in range(len(rewards)):
-        members = drawn[i * samples : (i + 1) * samples]
-        groups.append(
-            [
-                Completion(
-                    j,
-                    tuple(s.token_ids),
-                    tuple(s.logprobs),
-                    tuple(s.entropies),
-                    "",
-                    s.finish_reason or FinishReason.LENGTH,
-                )
-                for j, s in enumerate(members)
-            ]
-        )
+    groups = [completions_of(drawn[i * samples : (i + 1) * samples]) for i in range(len(rewards))]
     return rollout_of(groups, rewards)
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from tests.rollouts import BareEngine
+from tests.rollouts import BareEngine, completions_of
 from tests.tiny import tiny_model
 
 from tuneward.config import LoraConfig, LossName, TrainingConfig
@@ -16,7 +16,7 @@ from tuneward.models.load import add_adapter
 from tuneward.rl.policy import Policy
 from tuneward.rl.rollout import Rollout
 from tuneward.rl.step import train_step
-from tuneward.types import Completion, FinishReason, Group, Prompt, Receipt, Row, Score, Verdict
+from tuneward.types import Completion, Group, Prompt, Receipt, Row, Score, Verdict
 
 STEPS = 25
 GROUPS, SAMPLES = 4, 8
@@ -31,22 +31,9 @@ class SamplingEngine(BareEngine):
         drawn = sample_tokens(
             self.model, [p.token_ids for p in prompts], owners, seeds, frozenset({2}), SamplingParams(8)
         )
-        groups = []
-        for i, prompt in enumerate(prompts):
-            members = [s for s, owner in zip(drawn, owners, strict=True) if owner == i]
-            completions = tuple(
-                Completion(
-                    j,
-                    tuple(s.token_ids),
-                    tuple(s.logprobs),
-                    tuple(s.entropies),
-                    "",
-                    s.finish_reason or FinishReason.LENGTH,
-                )
-                for j, s in enumerate(members)
-            )
-            groups.append(Group(prompt, completions))
-        return groups
+        return [
+            Group(prompt, completions_of(drawn[i * SAMPLES : (i + 1) * SAMPLES])) for i, prompt in enumerate(prompts)
+        ]
 
 
 def low_token_share(completion: Completion) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tuneward.engine.scorer import Pair
+from tuneward.engine.scorer import Pair, fed_sequences
 from tuneward.engine.tree import build_tree
 
 PROBE_SIZE = 1536
@@ -69,7 +69,7 @@ class Roofline:
         """Bound of an update on (prompt, completion) token ids."""
         if not pairs:
             return 0.0
-        tree = build_tree([(*prompt, *completion[:-1]) for prompt, completion in pairs])
+        tree = build_tree(fed_sequences(pairs))
         predicting = {
             int(node) for (prompt, _), path in zip(pairs, tree.paths, strict=True) for node in path[len(prompt) - 1 :]
         }

@@ -35,8 +35,7 @@ def completion_logprobs(
     Returns:
         [total completion tokens] fp32, completions one after another in the order given.
     """
-    # The last token of a completion predicts nothing, so the tree leaves it out.
-    sequences = [(*prompt, *completion[:-1]) for prompt, completion in pairs]
+    sequences = fed_sequences(pairs)
     tree = build_tree(sequences)
     nodes = np.concatenate([path[len(prompt) - 1 :] for (prompt, _), path in zip(pairs, tree.paths, strict=True)])
     tokens = np.concatenate([np.asarray(completion, dtype=np.int64) for _, completion in pairs])
@@ -52,9 +51,9 @@ def completion_logprobs(
     return distinct[on_device(target_of_token)]
 
 
-def distinct_tokens(pairs: Sequence[Pair]) -> int:
-    """Tokens that `completion_logprobs` computes for these pairs; sampled ones may be many more."""
-    return len(build_tree([(*prompt, *completion[:-1]) for prompt, completion in pairs]))
+def fed_sequences(pairs: Sequence[Pair]) -> list[tuple[int, ...]]:
+    """What the model is fed of each pair: a completion's last token predicts nothing, so it is left out."""
+    return [(*prompt, *completion[:-1]) for prompt, completion in pairs]
 
 
 def pack(pairs: Sequence[Pair], budget: int) -> list[list[int]]:
