@@ -101,6 +101,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train the same tasks with Tuneward and with TRL, and compare.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
     parser.add_argument("--rounds", type=_positive, default=1, help="trainings of each side (default: 1)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first round, one more each round (default: 0)")
     parser.add_argument("--steps", type=_positive, default=16, help="steps of Tuneward on the demo (default: 16)")
     parser.add_argument("--trl-steps", type=_positive, default=10, help="steps of TRL on the demo (default: 10)")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_STEPS} steps of the demo, no time to 90 %%")
@@ -164,7 +165,7 @@ def measure_all(
             task = gsm8k_task(model, threads, folder / "data", arguments.gsm8k, context_characters=context)
             extent = Extent(WORKLOAD_STEPS[part], WORKLOAD_STEPS[part], has_goal=False)
         print(part)
-        rounds[part], peer_versions = measure(task, extent, arguments.rounds, folder)
+        rounds[part], peer_versions = measure(task, extent, arguments.rounds, folder, first_seed=arguments.seed)
         found += (
             demo_figures(rounds[part], has_goal=extent.has_goal)
             if part == "demo"
@@ -179,12 +180,15 @@ def measure_decode(gsm8k: Path) -> Figure:
     command = [sys.executable, str(ROOT / "benchmarks" / "decode.py"), MODEL, str(gsm8k), str(DECODE_PAIRS)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise BenchError(f"decode.py failed: {done.stderr.strip().splitlines()[-1:]}")
+        last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+        raise BenchError(f"decode.py failed: {last}")
     figure: Figure = json.loads(done.stdout.splitlines()[-1])
     return figure
 
 
-def measure(task: Task, extent: Extent, rounds: int, work: Path) -> tuple[list[Round], dict[str, str]]:
+def measure(
+    task: Task, extent: Extent, rounds: int, work: Path, *, first_seed: int = 0
+) -> tuple[list[Round], dict[str, str]]:
     """Train both sides `rounds` times, in turn; returns the rounds and the versions of TRL's environment.
 
     Raises:
@@ -193,6 +197,7 @@ def measure(task: Task, extent: Extent, rounds: int, work: Path) -> tuple[list[R
     measured = []
     peer_versions: dict[str, str] = {}
     for number in range(1, rounds + 1):
+        seed = first_seed + number - 1
         folder = work / f"round-{number}"
         folder.mkdir(exist_ok=True)
         trained: dict[str, Training] = {}
@@ -200,9 +205,9 @@ def measure(task: Task, extent: Extent, rounds: int, work: Path) -> tuple[list[R
         for side in ("Tuneward", "TRL") if number % 2 else ("TRL", "Tuneward"):
             print(f"round {number} of {rounds}, {side}", flush=True)
             if side == "Tuneward":
-                trained[side] = train_ours(task, extent, folder, seed=number - 1)
+                trained[side] = train_ours(task, extent, folder, seed=seed)
             else:
-                trained[side], peer_versions = train_trl(task, extent, folder, seed=number - 1)
+                trained[side], peer_versions = train_trl(task, extent, folder, seed=seed)
         measured.append(Round(trained["Tuneward"], trained["TRL"]))
     return measured, peer_versions
 

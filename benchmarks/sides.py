@@ -149,6 +149,7 @@ def trl_spec(task: Task, extent: Extent, seed: int) -> dict[str, Any]:
         "steps": extent.trl_steps,
         "prompts_per_step": task.prompts_per_step,
         "samples_per_prompt": task.samples_per_prompt,
+        "micro_batch": task.trl_micro_batch,
         "max_completion_tokens": task.max_completion_tokens,
         "learning_rate": task.learning_rate,
         "lora_r": task.lora_r,

@@ -34,6 +34,8 @@ class Task:
     lora_r: int = 16
     lora_alpha: float = 32.0
     eval_rows: int = 64
+    trl_micro_batch: int | None = None
+    """Completions per micro-batch of TRL; None is a whole group."""
 
 
 def demo_task(model: str, threads: int) -> Task:
@@ -73,4 +75,6 @@ def gsm8k_task(model: str, threads: int, folder: Path, source: Path = GSM8K, *, 
     return Task(
         model, str(files[0]), str(files[1]), str(GSM8K_REWARD), threads,
         max_prompt_tokens=2048, max_completion_tokens=128,
+        # A group of long sequences at once is more than TRL can hold in 24 GiB.
+        trl_micro_batch=2 if context_characters else None,
     )  # fmt: skip

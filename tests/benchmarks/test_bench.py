@@ -194,7 +194,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(bench, "TRL_PYTHON", tmp_path / "python")
     monkeypatch.setattr(bench, "resolve", lambda name: tmp_path / name)
     monkeypatch.setattr(bench, "gsm8k_task", lambda *_, **__: TASK)
-    monkeypatch.setattr(bench, "measure", lambda *_: ([Round(ours, peer)], {"trl": "1.2.3"}))
+    monkeypatch.setattr(bench, "measure", lambda *_, **__: ([Round(ours, peer)], {"trl": "1.2.3"}))
     figure = {"name": "decode", "ours": 30.0, "peer": 10.0, "ratio": 3.0, "unit": "tokens/s"}
     monkeypatch.setattr(bench, "measure_decode", lambda _: figure)
     return tmp_path / "bench.json"

@@ -82,12 +82,33 @@ def probabilities(raw: Tensor, mask: Tensor | None, scores: LayerScores, sinks: 
         scores: of the layer.
         sinks: broadcastable to [..., queries, 1], or None.
     """
-    raw = (raw if raw.dtype == torch.float64 else raw.float()).mul_(scores.scaling)
-    if scores.softcap is not None:
-        raw.div_(scores.softcap).tanh_().mul_(scores.softcap)
-    if mask is not None:
-        raw.add_(mask)
+    raw = capped(raw, mask, scores)
     if sinks is None:
         return torch.softmax(raw, dim=-1)
     with_sink = torch.cat([raw, sinks.to(raw.dtype).expand(*raw.shape[:-1], 1)], dim=-1)
     return torch.softmax(with_sink, dim=-1)[..., :-1]
+
+
+def capped(raw: Tensor, mask: Tensor | None, scores: LayerScores) -> Tensor:
+    """q · k with the layer's scaling, cap and mask, in fp32 or better; see `probabilities`."""
+    raw = (raw if raw.dtype == torch.float64 else raw.float()).mul_(scores.scaling)
+    if scores.softcap is not None:
+        raw.div_(scores.softcap).tanh_().mul_(scores.softcap)
+    return raw if mask is None else raw.add_(mask)
+
+
+def weigh(raw: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention to some of the keys, in a form that can be merged with attention to others.
+
+    Args:
+        raw: [..., queries, keys] from `capped`, finite; overwritten.
+        values: [..., keys, size].
+
+    Returns:
+        [..., queries, size] in the values' type, and the log-sum-exp of the scores [..., queries].
+    """
+    top = raw.amax(-1, keepdim=True)
+    weights = raw.sub_(top).exp_()
+    total = weights.sum(-1, keepdim=True)
+    out = (weights.to(values.dtype) @ values).div_(total.to(values.dtype))
+    return out, (top + total.log())[..., 0]

@@ -10,7 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tuneward.engine.attention import LayerScores, probabilities
+from tuneward.engine.attention import LayerScores, capped, weigh
+
+MASKED = -1e30
+"""Added to a score that must not count. Finite: a prompt wholly outside the window then weighs exactly nothing."""
 
 
 class DecodePlan:
@@ -36,7 +39,11 @@ class DecodePlan:
         self._own: dict[int, tuple[Tensor, Tensor]] = {}
         for layer in sorted(prompts):
             keys, values = prompts.pop(layer)  # freed layer by layer: prompts exist once, not twice
-            self._prompt[layer] = (keys[:, padded].transpose(0, 1), values[:, padded].transpose(0, 1))
+            # Contiguous: products over a batch of other strides would copy all of it at every token.
+            self._prompt[layer] = (
+                keys[:, padded].transpose(0, 1).contiguous(),
+                values[:, padded].transpose(0, 1).contiguous(),
+            )
             self._own[layer] = (
                 keys.new_empty(capacity, keys.shape[0], max_tokens, keys.shape[2]),
                 values.new_empty(capacity, values.shape[0], max_tokens, values.shape[2]),
@@ -44,6 +51,7 @@ class DecodePlan:
         self._tokens = 0
         self._positions = torch.arange(longest, device=device)
         self._masks: dict[int | None, Tensor] = {}
+        self._seatings: dict[int, tuple[Tensor, Tensor]] = {}
         self.arrange(torch.arange(len(paths), device=device))
 
     @property
@@ -72,6 +80,7 @@ class DecodePlan:
         self._row_of_seat = torch.zeros(len(counts) * widest, dtype=torch.int64, device=order.device)
         self._row_of_seat[self._seat_of_row] = torch.arange(len(order), device=order.device)
         self._masks.clear()
+        self._seatings.clear()
 
     def _drop_groups(self, live: Tensor) -> None:
         """Forget the prompts of groups whose samples have all finished."""
@@ -94,19 +103,26 @@ class DecodePlan:
         self._tokens += 1
         self._masks.clear()
 
-    def _mask(self, window: int | None, dtype: torch.dtype) -> Tensor:
-        """[rows, 1, 1, prompt + own] additive mask."""
+    def _prompt_mask(self, window: int | None, dtype: torch.dtype) -> Tensor:
+        """[groups, 1, 1, prompt] additive mask; a group's rows all stand at the same position."""
         if window not in self._masks:
-            position = (self._lengths + self._tokens)[:, None]
-            own = self._lengths[:, None] + torch.arange(self._tokens + 1, device=position.device)
             visible = self._positions[None, :] < self._lengths[:, None]
-            key_position = torch.cat([self._positions.expand(len(own), -1), own], dim=1)
-            visible = torch.cat([visible, torch.ones_like(own, dtype=torch.bool)], dim=1)
             if window is not None:
-                visible &= position - key_position < window
-            mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(~visible, -torch.inf)
-            self._masks[window] = mask[self._group_of_row][:, None, None, :]
+                visible &= (self._lengths + self._tokens)[:, None] - self._positions[None, :] < window
+            mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(~visible, MASKED)
+            self._masks[window] = mask[:, None, None, :]
         return self._masks[window]
+
+    def _seating(self, key_heads: int) -> tuple[Tensor, Tensor]:
+        """Which of the [rows · key heads] sits at each of the [groups · key heads · seats], and the way back."""
+        if key_heads not in self._seatings:
+            groups, head = len(self._lengths), torch.arange(key_heads, device=self._row_of_seat.device)
+            there = self._row_of_seat.view(groups, 1, -1) * key_heads + head[:, None]
+            seats = there.shape[-1]
+            group, seat = self._seat_of_row // seats, self._seat_of_row % seats
+            back = (group[:, None] * key_heads + head) * seats + seat[:, None]
+            self._seatings[key_heads] = there.flatten(), back.flatten()
+        return self._seatings[key_heads]
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scores: LayerScores) -> Tensor:
         """See `Plan.attend`; the keys and values given are stored as the rows' newest token."""
@@ -116,26 +132,28 @@ class DecodePlan:
         own_keys[:rows, :, used - 1] = k.transpose(0, 1)
         own_values[:rows, :, used - 1] = v.transpose(0, 1)
         prompt_keys, prompt_values = self._prompt[layer]
-        groups, longest = prompt_keys.shape[0], prompt_keys.shape[2]
-        shared = heads // key_heads
-
-        by_row = q.transpose(0, 1).reshape(rows, key_heads, shared, size)
-        # Queries of a group sit together, so that its prompt's keys are read once for all of them.
-        seated = by_row[self._row_of_seat].view(groups, -1, key_heads, shared, size).transpose(1, 2)
-        widest = seated.shape[2]
-        on_prompt = seated.reshape(groups, key_heads, widest * shared, size) @ prompt_keys.transpose(2, 3)
-        on_prompt = on_prompt.view(groups, key_heads, widest, shared, longest).transpose(1, 2)
-        on_prompt = on_prompt.reshape(groups * widest, key_heads, shared, longest)[self._seat_of_row]
-        on_own = by_row @ own_keys[:rows, :, :used].transpose(2, 3)
-
+        groups = len(prompt_keys)
+        there, back = self._seating(key_heads)
         score_dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
-        raw = torch.cat([on_prompt, on_own], dim=-1).to(score_dtype)
-        sinks = None if scores.sinks is None else scores.sinks.view(1, key_heads, shared, 1)
-        weights = probabilities(raw, self._mask(scores.window, score_dtype), scores, sinks).to(v.dtype)
 
-        seated_weights = weights[self._row_of_seat, ..., :longest].view(groups, widest, key_heads, shared, longest)
-        from_prompt = seated_weights.transpose(1, 2).reshape(groups, key_heads, -1, longest) @ prompt_values
-        from_prompt = from_prompt.view(groups, key_heads, widest, shared, -1).transpose(1, 2)
-        from_prompt = from_prompt.reshape(groups * widest, key_heads, shared, -1)[self._seat_of_row]
-        out = from_prompt + weights[..., longest:] @ own_values[:rows, :, :used]
+        # Queries of a group sit together, so that its prompt's keys are read once for all of them.
+        by_row = q.transpose(0, 1).reshape(rows, key_heads, -1, size)
+        seated = by_row.reshape(rows * key_heads, -1).index_select(0, there)
+        raw = seated.view(groups, key_heads, -1, size) @ prompt_keys.transpose(2, 3)
+        on_prompt, prompt_score = weigh(
+            capped(raw, self._prompt_mask(scores.window, score_dtype), scores), prompt_values
+        )
+        on_prompt = on_prompt.view(len(there), -1).index_select(0, back).view(rows, key_heads, -1, on_prompt.shape[-1])
+        prompt_score = prompt_score.view(len(there), -1).index_select(0, back).view(rows, key_heads, -1)
+        # Beside the row's own tokens the whole prompt is one more key: its score is the log-sum-exp, its value the
+        # output.
+        first = 0 if scores.window is None else max(0, used - scores.window)
+        raw = by_row @ own_keys[:rows, :, first:used].transpose(2, 3)
+        columns = [capped(raw, None, scores), prompt_score[..., None]]
+        if scores.sinks is not None:
+            columns.append(scores.sinks.to(score_dtype).view(1, key_heads, -1, 1).expand(rows, -1, -1, 1))
+        weights = torch.softmax(torch.cat(columns, dim=-1), dim=-1).to(v.dtype)
+        own = used - first
+        out = weights[..., :own] @ own_values[:rows, :, first:used]
+        out.addcmul_(on_prompt, weights[..., own : own + 1])
         return out.reshape(rows, heads, -1)

@@ -20,8 +20,11 @@ from torch import nn
 from tuneward.engine.scorer import Pair, fed_sequences
 from tuneward.engine.tree import build_tree
 
-PROBE_SIZE = 1536
-"""Side of the square products that measure arithmetic; as wide as the layers of a small model."""
+PROBE_SIZE, PROBE_NUMBERS = 1536, 16 << 20
+"""Side of the square products that measure arithmetic, as wide as the layers of a small model; fp32 numbers of the
+memory that is read."""
+GPU_PROBE_SIZE, GPU_PROBE_NUMBERS = 8192, 256 << 20
+"""The same for a GPU: smaller ones would measure how long a launch takes, and its cache."""
 PROBE_REPEATS = 6
 
 
@@ -121,11 +124,13 @@ def measure_rates(device: torch.device, dtype: torch.dtype) -> MachineRates:
             seconds.append(time.perf_counter() - started)
         return min(seconds)
 
+    on_gpu = device.type == "cuda"
+    size, numbers = (GPU_PROBE_SIZE, GPU_PROBE_NUMBERS) if on_gpu else (PROBE_SIZE, PROBE_NUMBERS)
     with torch.no_grad():
         # Not random numbers: torch's generator belongs to the run, and is part of its checkpoints.
-        left, right = (torch.full((PROBE_SIZE, PROBE_SIZE), 0.5, device=device, dtype=dtype) for _ in range(2))
-        flops = 2 * PROBE_SIZE**3 / best(lambda: left @ right)
-        memory = torch.ones(16 << 20, device=device)
+        left, right = (torch.full((size, size), 0.5, device=device, dtype=dtype) for _ in range(2))
+        flops = 2 * size**3 / best(lambda: left @ right)
+        memory = torch.ones(numbers, device=device)
         bandwidth = memory.nbytes / best(memory.sum)
     return MachineRates(flops, bandwidth)
 

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuneward.engine.decode_plan import DecodePlan
 from tuneward.engine.draw import draw_tokens, uniforms
+from tuneward.engine.flex_plan import tree_attention
 from tuneward.engine.forward import PackedModel
+from tuneward.engine.graph_decode import AnyDecodePlan, decode_logits, decode_plan
 from tuneward.engine.record import ForwardRecord
 from tuneward.engine.tree import TokenTree, build_tree
-from tuneward.engine.tree_plan import TreePlan
 from tuneward.errors import NonFiniteError
 from tuneward.types import FinishReason
 
@@ -90,8 +90,8 @@ def sample_tokens(
     paths = [torch.from_numpy(path).to(model.device) for path in tree.paths]
     last = torch.stack([path[-1] for path in paths])
     trail = None if record is None else _Trail(record, tree, prompt_of_sample)
-    logits = model.logits(tree.tokens, tree.positions, TreePlan(tree, model.device, keep), last)
-    plan = DecodePlan(keep, paths, capacity=len(samples), max_tokens=params.max_tokens)
+    logits = model.logits(tree.tokens, tree.positions, tree_attention(tree, model.device, keep), last)
+    plan = decode_plan(keep, paths, capacity=len(samples), max_tokens=params.max_tokens)
 
     alive = np.arange(len(samples))
     row_of_sample = np.asarray(prompt_of_sample, dtype=np.int64)
@@ -109,10 +109,9 @@ def sample_tokens(
         group_of_row = group_of_row[parents]
         # The plan renumbers groups when some have finished; keep our numbers dense in the same order.
         group_of_row = torch.unique(group_of_row, return_inverse=True)[1]
-        rows = torch.arange(len(next_tokens))
         if trail is not None:
             trail.follow(alive, row_of_sample, len(next_tokens))
-        logits = model.logits(next_tokens, plan.positions().cpu().numpy(), plan, rows.to(model.device))
+        logits = decode_logits(model, plan, next_tokens)
         plan.advance()
     if trail is not None:
         trail.keep(prompts, samples)
@@ -142,26 +141,37 @@ class _Trail:
 
 
 def _draw(logits: Tensor, rows: np.ndarray, uniform: np.ndarray, params: SamplingParams) -> _Drawn:
-    """Draw one token per sample; logits [r, vocabulary] are used up."""
+    """Draw one token per sample; logits [r, vocabulary] are used up.
+
+    A vocabulary is wide, so passes over it count: one maximum, one subtraction, one exponential, one sum, one product.
+    """
     logits = logits.float()
     if params.temperature not in (0, 1):
         logits /= params.temperature
-    normaliser = torch.logsumexp(logits, dim=-1)
-    if not bool(torch.isfinite(normaliser).all()):
+    scores = logits.sub_(logits.amax(-1, keepdim=True))
+    weights = scores.exp()
+    total = weights.sum(-1)
+    if not bool(torch.isfinite(total).all()):
         raise NonFiniteError("The model produced NaN or infinite logits while sampling.")
-    row = torch.from_numpy(rows).to(logits.device)
-    logprobs = logits.sub_(normaliser[:, None])
-    weights = logprobs.exp()
-    # A token the model forbids (logit -inf) has no part in the entropy, yet 0 · -inf is NaN.
-    logprobs.clamp_(min=torch.finfo(logprobs.dtype).min)
+    normaliser = total.log()
     # Before any filter: the entropy is the policy's, not that of the filtered choice.
-    entropy = -torch.linalg.vecdot(weights, logprobs)
+    mean = _dot(weights, scores) / total
+    if not bool(torch.isfinite(mean).all()):
+        # A token the model forbids (logit -inf) has no part in the entropy, yet 0 · -inf is NaN.
+        mean = _dot(weights, scores.clamp_(min=torch.finfo(scores.dtype).min)) / total
+    row = torch.from_numpy(rows).to(logits.device)
     if params.temperature == 0:
-        tokens = logprobs.argmax(-1)[row]
+        tokens = scores.argmax(-1)[row]
     else:
-        kept = weights if params.top_p >= 1 else _nucleus(weights, params.top_p)
+        kept = weights if params.top_p >= 1 else _nucleus(weights / total[:, None], params.top_p)
         tokens = draw_tokens(kept, row, torch.from_numpy(uniform).to(logits.device))
-    return _Drawn(tokens.cpu(), logprobs[row, tokens].cpu(), entropy[row].cpu())
+    logprobs = scores[row, tokens] - normaliser[row]
+    return _Drawn(tokens.cpu(), logprobs.cpu(), (normaliser - mean)[row].cpu())
+
+
+def _dot(left: Tensor, right: Tensor) -> Tensor:
+    """Row by row; torch's own `vecdot` would write the products out first."""
+    return (left[:, None] @ right[:, :, None])[:, 0, 0]
 
 
 def _nucleus(weights: Tensor, top_p: float) -> Tensor:
@@ -195,7 +205,7 @@ def _record(
 
 
 def _regroup(
-    plan: DecodePlan,
+    plan: AnyDecodePlan,
     group_of_row: Tensor,
     row_of_sample: np.ndarray,
     tokens: np.ndarray,

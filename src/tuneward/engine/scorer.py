@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tuneward.engine.flex_plan import tree_attention
 from tuneward.engine.forward import PackedModel
 from tuneward.engine.logprob import selected_logprobs
 from tuneward.engine.record import ForwardRecord
 from tuneward.engine.tree import build_tree
-from tuneward.engine.tree_plan import TreePlan
 
 Pair = tuple[Sequence[int], Sequence[int]]
 """Token ids of a prompt and of one completion of it, both non-empty."""
@@ -46,7 +46,7 @@ def completion_logprobs(
         return torch.from_numpy(array.reshape(-1)).to(model.device)
 
     replay = None if record is None else record.replay(tree, sequences, rows)
-    logits = model.logits(tree.tokens, tree.positions, TreePlan(tree, model.device), on_device(rows), replay)
+    logits = model.logits(tree.tokens, tree.positions, tree_attention(tree, model.device), on_device(rows), replay)
     distinct = selected_logprobs(logits, on_device(row_of_target), on_device(targets[1]), temperature)
     return distinct[on_device(target_of_token)]
 
