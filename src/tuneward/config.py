@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tuneward.errors import ConfigError, did_you_mean
 
@@ -22,6 +22,9 @@ AdvantageScale = Literal["group", "batch", "none"]
 SinkName = Literal["tensorboard", "mlflow", "wandb"]
 
 Positive = Annotated[int, Field(ge=1)]
+
+VLLM_MISMATCH_MAX_RATIO = 3.0
+"""`training.mismatch_max_ratio` where it is not given and vLLM samples; TRL's default."""
 
 
 class _Section(BaseModel):
@@ -125,12 +128,40 @@ class TrainingConfig(_Section):
     """Completions are cut here; `finish_reason` is then `length`."""
     temperature: float = Field(1.0, gt=0, le=10)
     """Sampling temperature; policy log-probs use the same one. Top-p and top-k are off in training."""
+    mismatch_max_ratio: float | None = Field(None, gt=1)
+    """Completions that the policy finds more than this many times likelier than the sampler did are masked out of the
+    loss; None masks none. Not given, it is 3 when `rollout.engine` is `vllm`."""
     token_budget: Positive | None = None
     """Tokens per micro-batch; None chooses by memory. It changes speed and memory, never the gradient."""
+    memory_gb: float | None = Field(None, gt=0)
+    """GiB that training may take, of this process on a CPU and of the GPU on one; None: what is available."""
     reuse_forward: bool = True
-    """On a CPU: the update takes over what sampling computed, in up to a quarter of the available memory."""
+    """On a CPU: the update takes over what sampling computed, in up to a quarter of the memory it may take."""
     max_skipped_updates: Positive = 3
     """Consecutive non-finite updates after which the run stops."""
+
+
+class RolloutConfig(_Section):
+    """Who samples. `torch` is this process; `vllm` is a vLLM server, started from an environment of its own."""
+
+    engine: Literal["torch", "vllm"] = "torch"
+    """Log-probs with gradients are computed in this process either way."""
+    command: str = "vllm serve"
+    """Words that start the server, for example `/opt/vllm/bin/vllm serve`; model, port and options are added."""
+    url: str | None = Field(None, pattern=r"^https?://")
+    """A running server to use instead of starting one; the variable `VLLM_API_KEY` holds its key, if it has one."""
+    port: int | None = Field(None, ge=1, le=65535)
+    """Port of the server that is started, on this machine only; None takes a free one."""
+    gpu_memory_share: float = Field(0.5, gt=0, lt=1)
+    """Share of the GPU's memory for the server that is started; the model under training needs the rest."""
+    concurrency: Positive = 256
+    """Completions requested at the same time."""
+    adapter_folder: Path | None = None
+    """Where adapters are handed over, readable by the server under the same path; None: memory (`/dev/shm`)."""
+    startup_timeout_s: float = Field(900.0, gt=0)
+    """Wall-clock limit for the server to become healthy."""
+    request_timeout_s: float = Field(1800.0, gt=0)
+    """Wall-clock limit of silence for one request; a completion is sent when it is whole."""
 
 
 class EvaluationConfig(_Section):
@@ -191,8 +222,16 @@ class Config(_Section):
     reward: RewardConfig
     lora: LoraConfig = LoraConfig()
     training: TrainingConfig = TrainingConfig()
+    rollout: RolloutConfig = RolloutConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     run: RunConfig = RunConfig()
+
+    @model_validator(mode="after")
+    def _mask_what_another_engine_sampled(self) -> Config:
+        if self.rollout.engine == "vllm" and "mismatch_max_ratio" not in self.training.model_fields_set:
+            changed = self.training.model_copy(update={"mismatch_max_ratio": VLLM_MISMATCH_MAX_RATIO})
+            object.__setattr__(self, "training", changed)  # frozen, but still being made
+        return self
 
 
 def load_config(path: Path | None, overrides: tuple[str, ...] = (), base: dict[str, Any] | None = None) -> Config:

@@ -52,6 +52,12 @@ class TrainingError(TunewardError):
     exit_code = 7
 
 
+class EngineError(TunewardError):
+    """A sampling engine outside this process cannot be started, does not fit, or stopped answering."""
+
+    exit_code = 8
+
+
 class NonFiniteError(TrainingError):
     """NaN or infinity in logits, loss or gradients; the loop rolls back and, if it persists, stops."""
 

@@ -47,6 +47,7 @@ STEP_METRICS = (
     Metric("mismatch_mean", "Mismatch", "nats", "mean |policy log-prob - sampler log-prob| over trained tokens"),
     Metric("mismatch_max", "Mismatch, max", "nats", "largest of those differences"),
     Metric("mismatch_exp", "Mismatch, exp", "", "mean exp(|difference|); should stay below 1.02"),
+    Metric("mismatch_masked_share", "Mismatch, masked", "share", "trained completions masked for their mismatch"),
     Metric("kl_ref", "KL to base", "nats/token", "k3 estimate on the step's tokens; only when beta > 0"),
     Metric("advantage_abs_mean", "Advantage size", "", "mean |advantage| over scored completions"),
     Metric("prompt_tokens", "Prompt tokens", "tokens", "prompt tokens, each prompt once"),

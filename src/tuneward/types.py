@@ -71,7 +71,7 @@ class Completion:
     logprobs: tuple[float, ...]
     """Sampler log-prob of each token, nats, at the sampling temperature."""
     entropies: tuple[float, ...]
-    """Entropy of the sampler's distribution at each token, nats."""
+    """Entropy of the sampler's distribution at each token, nats, or an estimate of it; empty when not known."""
     text: str
     """Decoded tokens without the stop token."""
     finish_reason: FinishReason

@@ -98,7 +98,9 @@ def evaluate(engine: Engine, grader: Grader, prompts: Sequence[Prompt], config: 
     record: dict[str, Any] = {"kind": "evaluation", "step": step}
     record |= reward_numbers([score.reward for score in scores if not score.is_failed], settings.exact_threshold)
     record |= component_means(scores)
-    record |= {name: numbers[name] for name in ("completion_length_mean", "truncated_share", "entropy")}
+    record |= {
+        name: numbers[name] for name in ("completion_length_mean", "truncated_share", "entropy") if name in numbers
+    }
     record |= {"rows": len(rows), "grader_errors": sum(score.is_failed for score in scores)}
     record["timing"] = {"seconds": time.perf_counter() - started}
     return Evaluation(rows, tuple(scores), record)

@@ -41,6 +41,8 @@ def step_record(
             "mismatch_max": update.mismatch_max,
             "mismatch_exp": update.mismatch_exp_sum / update.tokens,
         }
+        if update.masked is not None:
+            record["mismatch_masked_share"] = update.masked / len(result.signal.trainable)
         if update.grad_norm is not None:
             record["grad_norm"] = update.grad_norm
         if update.kl_sum is not None:
@@ -106,7 +108,7 @@ def rollout_numbers(rollout: Rollout) -> dict[str, float]:
     entropies = np.concatenate([completion.entropies for completion in completions])
     distinct = sum(len(build_tree([c.token_ids for c in group.completions])) for group in rollout.groups)
     return {
-        "entropy": float(entropies.mean()),
+        **({"entropy": float(entropies.mean())} if len(entropies) else {}),
         "completion_length_mean": float(lengths.mean()),
         "completion_length_p95": float(np.quantile(lengths, 0.95)),
         "completion_length_max": int(lengths.max()),

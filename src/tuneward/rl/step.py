@@ -15,6 +15,7 @@ from tuneward.engine.engine import Engine
 from tuneward.engine.scorer import pack
 from tuneward.rl.kl import k3
 from tuneward.rl.losses import LOSSES, LossBatch
+from tuneward.rl.mismatch import mask_mismatch
 from tuneward.rl.policy import Policy
 from tuneward.rl.rollout import Rollout
 from tuneward.rl.signal import Signal, Trainable, find_signal
@@ -31,6 +32,8 @@ class UpdateStats:
     mismatch_sum: float = 0.0
     mismatch_max: float = 0.0
     mismatch_exp_sum: float = 0.0
+    masked: int | None = None
+    """Completions masked for their mismatch; None when there is no limit to it."""
     kl_sum: float | None = None
     skipped: str | None = None
     """Why the optimizer did not step; None when it did."""
@@ -76,7 +79,8 @@ def train_step(
         micro_pairs = [pairs[index] for index in indices]
         logp = engine.logprobs(micro_pairs, config.temperature, rollout.record)
         batch = loss_batch(logp, items)
-        share = LOSSES[config.loss](batch, signal.totals, config)
+        trusted, masked = mask_mismatch(batch, config.mismatch_max_ratio)
+        share = LOSSES[config.loss](trusted, signal.totals, config)
         loss = share.loss
         if config.beta > 0:
             with torch.no_grad(), policy.as_reference():
@@ -85,14 +89,17 @@ def train_step(
             loss = loss + config.beta * kl / signal.totals.tokens
             stats.kl_sum = (stats.kl_sum or 0.0) + float(kl.detach())
         loss.backward()  # type: ignore[no-untyped-call]
-        _note(stats, loss, batch, share.clipped)
+        _note(stats, loss, batch, share.clipped, masked)
 
     if rollout.record is not None:
         rollout.record.clear()  # the policy is about to change
 
     # Checked before the optimizer moves: Adam would carry a NaN in its moments for ever.
     stats.grad_norm = policy.clip_gradients()
-    if math.isfinite(stats.loss) and math.isfinite(stats.grad_norm):
+    if stats.masked == len(pairs):
+        policy.discard_gradients()
+        stats.skipped = "every completion was masked for its mismatch"
+    elif math.isfinite(stats.loss) and math.isfinite(stats.grad_norm):
         policy.update(step)
         if not policy.is_finite():
             policy.roll_back()
@@ -116,11 +123,13 @@ def loss_batch(logp: Tensor, items: Sequence[Trainable]) -> LossBatch:
     )
 
 
-def _note(stats: UpdateStats, loss: Tensor, batch: LossBatch, clipped: Tensor) -> None:
+def _note(stats: UpdateStats, loss: Tensor, batch: LossBatch, clipped: Tensor, masked: int | None) -> None:
     difference = (batch.logp.detach() - batch.sampler_logp).abs()
     stats.loss += float(loss.detach())
     stats.tokens += len(difference)
     stats.clipped += int(clipped.sum())
+    if masked is not None:
+        stats.masked = (stats.masked or 0) + masked
     stats.mismatch_sum += float(difference.sum())
     stats.mismatch_max = max(stats.mismatch_max, float(difference.max()))
     stats.mismatch_exp_sum += float(difference.exp().sum())
