@@ -53,12 +53,12 @@ def drive(point: str, count: int, *arguments: object) -> subprocess.CompletedPro
 
 
 def what_a_run_leaves(run: Path) -> dict[str, Any]:
-    """Adapter bytes and every metric value, without the clock's and without the note that it was resumed."""
+    """Adapter bytes and every metric value, without what the clock, the process or the resuming changes."""
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     for record in records:
         record.pop("timing", None)
     result = json.loads((run / "result.json").read_text())
-    for name in ("train_seconds", "total_seconds"):
+    for name in ("train_seconds", "total_seconds", "memory"):
         result.pop(name)
     csv = (run / "validation_metrics.csv").read_text().splitlines()
     return {

@@ -56,7 +56,7 @@ def test_prove_tells_how_far_the_engine_is_from_the_naive_path_and_changes_nothi
 def test_steps_record_every_promised_number(cli: Cli, toy_job: ToyJob) -> None:
     from tuneward.records import EVALUATION_METRICS, STEP_METRICS, TIMING_METRICS
 
-    assert cli("train", toy_job.config(training={"beta": 0.01})).code == 0
+    assert cli("train", toy_job.config(training={"beta": 0.01, "mismatch_max_ratio": 3.0})).code == 0
     records = [json.loads(line) for line in (toy_job.run / "metrics.jsonl").read_text().splitlines()]
     steps = [record for record in records if record["kind"] == "step"]
     assert [record["step"] for record in steps] == [1, 2, 3, 4, 5]

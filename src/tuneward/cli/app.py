@@ -13,6 +13,7 @@ from tuneward.cli.demo import demo
 from tuneward.cli.inference import chat, generate
 from tuneward.cli.measure import compare, evaluate
 from tuneward.cli.models import models_app
+from tuneward.cli.plan import plan
 from tuneward.cli.runs import runs_app
 from tuneward.cli.train import train
 from tuneward.cli.validate import validate
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
-for command in (demo, validate, train, evaluate, compare, generate, chat):
+for command in (demo, validate, plan, train, evaluate, compare, generate, chat):
     app.command()(command)
 app.add_typer(models_app, name="models")
 app.add_typer(runs_app, name="runs")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tuneward.config import Config
     from tuneward.records import Record
     from tuneward.runs.folder import RunFolder
-    from tuneward.runs.prepare import Plan, Prompts
+    from tuneward.runs.plan import Plan
+    from tuneward.runs.prepare import Prompts
 
 
 def train(
@@ -108,7 +109,8 @@ class TerminalWatcher:
             f"[bold]{run.path}[/]  {config.model}  {len(prompts.train)} training and {len(prompts.validation)} "
             f"validation prompts{dropped}\n{plan.total_steps} steps of {training.prompts_per_step} prompts × "
             f"{training.samples_per_prompt} samples, evaluation every {plan.evaluate_every} steps, "
-            f"loss {training.loss}, learning rate {training.learning_rate:g}, {plan.threads} threads",
+            f"loss {training.loss}, learning rate {training.learning_rate:g}, {plan.threads} threads, "
+            f"at most {plan.peak_memory_bytes / 2**30:.1f} GiB of memory",
             soft_wrap=True,
         )
         title = f"first prompt as the model sees it; an answer ends at {', '.join(stops)}"

@@ -24,12 +24,13 @@ class PackedModel:
 
     Args:
         model: loaded with attention implementation `ATTENTION`; a bare model or one wrapped by peft.
+        merge: whether sampling may make merged copies of the weights; None decides by the memory available now.
     """
 
-    def __init__(self, model: Any):
+    def __init__(self, model: Any, *, merge: bool | None = None):
         self.model: nn.Module = model.get_base_model() if hasattr(model, "get_base_model") else model
         self.device = next(self.model.parameters()).device
-        self._sampling = SamplingWeights(model)
+        self._sampling = SamplingWeights(model, merge=merge)
         self._training = TrainingLayers(model)
 
     @property

@@ -19,7 +19,7 @@ from tuneward.engine.record import HEAD, ForwardRecord
 from tuneward.models.memory import available_memory_bytes
 
 HEADROOM = 3
-"""Copies are made only when this many times their size is available."""
+"""Where nobody has planned, copies are made only when this many times their size is available."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,14 @@ class SamplingWeights:
     Args:
         model: a `peft.PeftModel` or a bare model. Where merging would not be exact, or memory is short, nothing
             is changed.
+        merge: whether to make copies; None decides by the memory available now.
     """
 
-    def __init__(self, model: Any):
+    def __init__(self, model: Any, *, merge: bool | None = None):
         self._model = model
-        self._adapted, self._frozen = _layers(model)
+        self._adapted, self._frozen = _layers(model) if merge is not False else ([], [])
+        if merge is None and not _has_room(self._adapted + self._frozen):
+            self._adapted, self._frozen = [], []
         self._packed_frozen: list[Tensor] | None = None
 
     @property
@@ -156,11 +159,12 @@ def _layers(model: Any) -> tuple[list[_Layer], list[_Layer]]:
     ]
     known = {id(part) for layer, _ in found for part in layer.modules()}
     frozen = [_Layer(module) for module in model.modules() if _is_plain(module) and id(module) not in known]
-    needed = sum(layer.linear.weight.nbytes for layer in (*adapted, *frozen))
-    available = available_memory_bytes()
-    if available is not None and needed * HEADROOM > available:
-        return [], []
     return adapted, frozen
+
+
+def _has_room(layers: list[_Layer]) -> bool:
+    available = available_memory_bytes()
+    return available is None or sum(layer.linear.weight.nbytes for layer in layers) * HEADROOM <= available
 
 
 def _is_plain(module: nn.Module) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from tuneward.config import LoraConfig
 from tuneward.errors import ConfigError, ModelError
 from tuneward.models.memory import check_fits
 from tuneward.models.quiet import quiet_libraries
+
+if TYPE_CHECKING:  # models load where pydantic is not installed
+    from tuneward.config import LoraConfig
 
 
 def set_threads(threads: int | None) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from pathlib import Path
 
 from tuneward.errors import ModelError
@@ -30,6 +32,40 @@ def _cgroup_available() -> int | None:
     except (OSError, ValueError):
         return None
     return None if limit == "max" else max(0, int(limit) - used)
+
+
+def resident_bytes() -> int:
+    """Of this process now; 0 where the system does not tell."""
+    return _status_bytes("VmRSS:")
+
+
+def peak_resident_bytes() -> int:
+    """The most this process has had; 0 where the system does not tell."""
+    return _status_bytes("VmHWM:")
+
+
+def _status_bytes(field: str) -> int:
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(field):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def return_freed_memory() -> None:
+    """Give what this process has freed back to the system.
+
+    The C library keeps freed blocks of less than some megabytes in the hope of using them again. A phase of a step
+    leaves behind hundreds of megabytes in pieces that the next phase, which asks for other sizes, cannot use, so that
+    memory would grow to the sum of both instead of the larger one.
+    """
+    if sys.platform == "linux" and hasattr(_C_LIBRARY, "malloc_trim"):  # glibc has it, others need it less
+        _C_LIBRARY.malloc_trim(0)
+
+
+_C_LIBRARY = ctypes.CDLL(None)
 
 
 def weights_bytes(folder: Path, bytes_per_parameter: int) -> int:

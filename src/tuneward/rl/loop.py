@@ -12,7 +12,9 @@ from tuneward.engine.engine import Engine
 from tuneward.engine.record import ForwardRecord
 from tuneward.engine.roofline import Roofline
 from tuneward.engine.sampler import SamplingParams
+from tuneward.engine.scorer import pack
 from tuneward.errors import NonFiniteError, TrainingError
+from tuneward.models.memory import return_freed_memory
 from tuneward.points import reached
 from tuneward.rewards.policy import FailurePolicy
 from tuneward.rl.kl import k3
@@ -103,7 +105,12 @@ def training_loop(
         if rollout is not None:
             failures.observe(rollout.all_scores)
             reached("step.sampled")
+            is_memory_limited = training.memory_gb is not None
+            if is_memory_limited:
+                return_freed_memory()
             result = train_step(policy, engine, rollout, training, step=step, token_budget=token_budget)
+            if is_memory_limited:
+                return_freed_memory()
             reached("step.updated")
 
             progress.step = step
@@ -129,7 +136,9 @@ def training_loop(
         if step % evaluate_every == 0 or step == total_steps:
             try:
                 # A step whose sampling failed has no completions to measure on; its evaluation is due all the same.
-                kl = {"kl_ref": kl_to_reference(policy, engine, rollout, training.temperature)} if rollout else {}
+                kl = {}
+                if rollout:
+                    kl["kl_ref"] = kl_to_reference(policy, engine, rollout, training.temperature, token_budget)
                 reward, exact = hooks.evaluate(step, kl)
             except NonFiniteError as error:  # the update just made overflows
                 policy.roll_back()
@@ -147,7 +156,7 @@ def training_loop(
     return f"all {total_steps} steps are done"
 
 
-def kl_to_reference(policy: Policy, engine: Engine, rollout: Rollout, temperature: float) -> float:
+def kl_to_reference(policy: Policy, engine: Engine, rollout: Rollout, temperature: float, token_budget: int) -> float:
     """KL(policy ‖ reference) in nats per token, k3 on completions that the policy itself sampled.
 
     The sampler's log-probs are the policy's as of that rollout, so one pass of the reference is enough.
@@ -155,10 +164,14 @@ def kl_to_reference(policy: Policy, engine: Engine, rollout: Rollout, temperatur
     groups = rollout.groups
     per_group = max(1, KL_SEQUENCES // len(groups))
     chosen = [(group.prompt, c) for group in groups for c in group.completions[:per_group]][:KL_SEQUENCES]
-    with torch.no_grad(), policy.as_reference():
-        reference = engine.logprobs([(prompt.token_ids, c.token_ids) for prompt, c in chosen], temperature)
-    logp = torch.tensor([value for _, c in chosen for value in c.logprobs], device=reference.device)
-    return float(k3(logp, reference).mean())
+    pairs = [(prompt.token_ids, c.token_ids) for prompt, c in chosen]
+    total = 0.0
+    for indices in pack(pairs, token_budget):
+        with torch.no_grad(), policy.as_reference():
+            reference = engine.logprobs([pairs[index] for index in indices], temperature)
+        sampled = [value for index in indices for value in chosen[index][1].logprobs]
+        total += float(k3(torch.tensor(sampled, device=reference.device), reference).sum())
+    return total / sum(len(c.token_ids) for _, c in chosen)
 
 
 def _count_non_finite(progress: Progress, reason: str, limit: int, hooks: Hooks, step: int) -> None:

@@ -25,11 +25,12 @@ class Policy:
         model: a `peft.PeftModel` from `add_adapter`.
         config: optimizer settings.
         total_steps: length of the learning-rate schedule.
+        merge: see `PackedModel`.
     """
 
-    def __init__(self, model: Any, config: TrainingConfig, *, total_steps: int):
+    def __init__(self, model: Any, config: TrainingConfig, *, total_steps: int, merge: bool | None = None):
         self.model = model
-        self.packed = PackedModel(model)
+        self.packed = PackedModel(model, merge=merge)
         self.parameters = trainable_parameters(model)
         self._config = config
         self._total_steps = total_steps

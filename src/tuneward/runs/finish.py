@@ -29,6 +29,8 @@ class Ending:
     """False when it was interrupted or told to stop at a step, and can be resumed."""
     total_seconds: float
     """Wall-clock seconds from the command's start to here."""
+    memory: dict[str, Any]
+    """Predicted and measured, see `MemoryCheck.to_json`."""
 
 
 def finish(run: RunFolder, config: Config, progress: Progress, validation: list[Prompt], ending: Ending) -> None:
@@ -67,6 +69,7 @@ def finish(run: RunFolder, config: Config, progress: Progress, validation: list[
         "is_complete": ending.is_complete,
         "train_seconds": round(progress.seconds_trained, 3),
         "total_seconds": round(ending.total_seconds, 3),
+        "memory": ending.memory,
         "comparison": comparison.to_json() if comparison else None,
     }
     if tuned:

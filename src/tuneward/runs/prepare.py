@@ -12,13 +12,11 @@ import torch
 from tuneward.config import Config
 from tuneward.data import DataReport, read_rows, split_holdout, validate
 from tuneward.engine.attention import ATTENTION
-from tuneward.engine.budget import StepSize, record_tokens, token_budget
 from tuneward.engine.engine import Engine
 from tuneward.engine.forward import PackedModel
 from tuneward.errors import ConfigError, DataError, RunError
 from tuneward.models.chat import ChatTokenizer
 from tuneward.models.load import add_adapter, load_adapter, load_base, set_threads
-from tuneward.models.memory import available_memory_bytes
 from tuneward.models.resolve import resolve
 from tuneward.rl.policy import REFERENCE, Policy
 from tuneward.rl.schedule import PromptSchedule
@@ -34,19 +32,6 @@ class Prompts:
     validation: list[Prompt]
     dropped: list[str]
     """Ids of rows whose prompt is longer than `data.max_prompt_length`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Numbers fixed when a run starts; a resumed run uses the same ones, whatever the machine then has."""
-
-    total_steps: int
-    evaluate_every: int
-    token_budget: int
-    """Distinct tokens per micro-batch."""
-    record_tokens: int
-    """Tokens whose layer outputs sampling keeps for the update; 0 computes them again."""
-    threads: int
 
 
 def load_prompts(config: Config, tokenizer: ChatTokenizer) -> Prompts:
@@ -113,41 +98,20 @@ def _check_context(config: Config, folder: Path) -> None:
         )
 
 
-def build_policy(config: Config, folder: Path, total_steps: int) -> Policy:
-    """Base model + adapter + optimizer. Raises ModelError, ConfigError."""
+def build_policy(config: Config, folder: Path, total_steps: int, *, merge: bool | None = None) -> Policy:
+    """Base model + adapter + optimizer; `merge` as in `PackedModel`. Raises ModelError, ConfigError."""
     # Nothing of ours draws from torch's own generator; seeding it covers models that would.
     torch.manual_seed(config.run.seed)
     model = add_adapter(load_base(folder, config.model, attention=ATTENTION), config.lora, seed=config.run.seed)
     if config.lora.init_from is not None:
         model.load_adapter(str(config.lora.init_from), adapter_name=REFERENCE, is_trainable=False)
         model.set_adapter("default")
-    return Policy(model, config.training, total_steps=total_steps)
+    return Policy(model, config.training, total_steps=total_steps, merge=merge)
 
 
 def make_schedule(config: Config, prompts: Prompts) -> PromptSchedule:
     return PromptSchedule(
         prompts.train, config.training.prompts_per_step, seed=config.run.seed, shuffle=config.data.shuffle
-    )
-
-
-def make_plan(config: Config, prompts: Prompts, model: PackedModel) -> Plan:
-    """Resolve what the configuration leaves to us."""
-    schedule = make_schedule(config, prompts)
-    training = config.training
-    every = config.evaluation.every_steps or max(1, min(10, len(prompts.train) // training.prompts_per_step))
-    size = StepSize(
-        training.prompts_per_step,
-        training.samples_per_prompt,
-        max(len(prompt.token_ids) for prompt in prompts.train),
-        training.max_completion_tokens,
-    )
-    available = available_memory_bytes()
-    return Plan(
-        total_steps=schedule.total_steps(training.epochs, training.max_steps),
-        evaluate_every=every,
-        token_budget=training.token_budget or token_budget(model, size, available),
-        record_tokens=record_tokens(model, size, available) if training.reuse_forward else 0,
-        threads=set_threads(config.threads),
     )
 
 

@@ -132,6 +132,10 @@ def _story(run: RunData) -> list[str]:
             if best
             else "No evaluation beat the base model's validation reward."
         )
+    memory = result.get("memory") or {}
+    if memory.get("ratio"):
+        measured, expected = (f"{memory[name] / 2**30:.2f}" for name in ("peak_memory_bytes", "expected_bytes"))
+        told.append(f"Memory peaked at {measured} GiB; {expected} GiB were predicted for the lengths that occurred.")
     return [paragraph for paragraph in (verdict, " ".join(told)) if paragraph]
 
 

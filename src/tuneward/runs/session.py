@@ -26,7 +26,9 @@ from tuneward.rl.stopping import Progress
 from tuneward.runs import checkpoint as checkpoints
 from tuneward.runs.eta import time_left
 from tuneward.runs.folder import RunFolder, write_atomically
-from tuneward.runs.prepare import Plan, Prompts, make_schedule
+from tuneward.runs.memory_check import MemoryCheck
+from tuneward.runs.plan import Plan
+from tuneward.runs.prepare import Prompts, make_schedule
 from tuneward.runs.sinks import MetricSink
 from tuneward.types import Grader
 
@@ -52,6 +54,7 @@ class Session:
     run: RunFolder
     config: Config
     plan: Plan
+    memory: MemoryCheck
     prompts: Prompts
     engine: Engine
     policy: Policy
@@ -77,6 +80,7 @@ class Session:
         if record["kind"] == "step":
             self.step_seconds.append(record["timing"]["seconds_step"])
             record["timing"] |= self._time_left(record["step"])
+            self.memory.note(record)
         self._write(record)
         for advice in self.advisor.observe(record):
             warning = {"kind": "warning", "step": record["step"], "code": advice.code, "severity": advice.severity}
@@ -188,9 +192,18 @@ class Session:
             evaluate_every=self.plan.evaluate_every,
             token_budget=self.plan.token_budget,
             record=self.record,
-            roofline=roofline_of(self.policy.model),
+            # A server's machine is not this one, so this one's bound says nothing of its sampling.
+            roofline=roofline_of(self.policy.model) if self.config.rollout.engine == "torch" else None,
             first_rollout=first_rollout,
         )
+
+    def check_memory(self) -> None:
+        """Warn when the measured peak is not what was predicted for the lengths that have occurred."""
+        message = self.memory.warning()
+        if message is not None:
+            # What was measured differs from sitting to sitting, as what depends on the clock does.
+            record = {"kind": "warning", "step": self.progress.step, "code": "memory_prediction", "severity": "info"}
+            self._write(record | {"message": message, "timing": self.memory.to_json()})
 
     def restore(self) -> bool:
         """Go to the newest whole checkpoint; False when there is none. Later records are removed."""

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from tuneward.config import Config
-from tuneward.engine.engine import Engine
+from tuneward.engine.planner import Job
 from tuneward.errors import RunError
 from tuneward.models.chat import ChatTokenizer
 from tuneward.models.load import set_threads
@@ -22,8 +22,11 @@ from tuneward.rl.policy import Policy
 from tuneward.runs.finish import Ending, finish
 from tuneward.runs.folder import RunFolder, create_run, open_run, read_config, write_atomically, write_json
 from tuneward.runs.interrupt import graceful_stop
-from tuneward.runs.prepare import Plan, Prompts, build_policy, check_data, load_prompts, make_plan, make_schedule
+from tuneward.runs.memory_check import MemoryCheck
+from tuneward.runs.plan import Plan, describe_job, make_plan, read_plan
+from tuneward.runs.prepare import Prompts, build_policy, check_data, load_prompts
 from tuneward.runs.provenance import file_identity, machine, model_identity, versions
+from tuneward.runs.rollout_engine import rollout_engine
 from tuneward.runs.session import Session, Watcher
 from tuneward.runs.sinks import JsonlSink, build_sinks, rebuild_csv
 from tuneward.types import Grader
@@ -44,16 +47,15 @@ def start_run(config: Config, watcher: Watcher, *, with_proof: bool = False) -> 
     started = time.monotonic()
     with build_session_parts(config) as (grader, folder, tokenizer):
         prompts = load_prompts(config, tokenizer)
-        schedule = make_schedule(config, prompts)
-        total = schedule.total_steps(config.training.epochs, config.training.max_steps)
-        policy = build_policy(config, folder, total)
-        plan = make_plan(config, prompts, policy.packed)
+        job = describe_job(config, prompts, folder)
+        plan = make_plan(config, prompts, job)
+        policy = build_policy(config, folder, plan.total_steps, merge=plan.merged)
         run = create_run(config.run.root, config.run.name, config.model)
         with run.locked():
             _write_provenance(run, config, prompts, plan, folder, grader)
             write_json(run.data_report, check_data(config, tokenizer).to_json())
             return _run(
-                run, config, prompts, plan, policy, tokenizer, grader, watcher, started=started, is_resumed=False,
+                run, config, prompts, plan, job, policy, tokenizer, grader, watcher, started=started, is_resumed=False,
                 with_proof=with_proof,
             )  # fmt: skip
 
@@ -74,13 +76,14 @@ def resume_run(name: str, root: Path, watcher: Watcher, *, stop_at: int | None =
             raise RunError(
                 f"{run.path}: this run is finished. Start a new one, with lora.init_from={run.adapter} to build on it."
             )
-        plan = Plan(**manifest["plan"])
+        plan = read_plan(manifest, run)
         with build_session_parts(config.model_copy(update={"threads": plan.threads})) as (grader, folder, tokenizer):
             _check_same_inputs(run, manifest, config, folder, grader)
             prompts = load_prompts(config, tokenizer)
-            policy = build_policy(config, folder, plan.total_steps)
+            job = describe_job(config, prompts, folder)
+            policy = build_policy(config, folder, plan.total_steps, merge=plan.merged)
             return _run(
-                run, config, prompts, plan, policy, tokenizer, grader, watcher, started=started, is_resumed=True
+                run, config, prompts, plan, job, policy, tokenizer, grader, watcher, started=started, is_resumed=True
             )
 
 
@@ -101,6 +104,7 @@ def _run(
     config: Config,
     prompts: Prompts,
     plan: Plan,
+    job: Job,
     policy: Policy,
     tokenizer: ChatTokenizer,
     grader: Grader,
@@ -113,9 +117,11 @@ def _run(
     first = prompts.train[0]
     with ExitStack() as stack:
         stop_requested = stack.enter_context(graceful_stop())
-        session = Session(
-            run, config, plan, prompts, Engine(policy.packed, tokenizer), policy, grader, [], watcher, stop_requested
+        engine = stack.enter_context(
+            rollout_engine(config, policy, tokenizer, run.path / "vllm.log", max_rows=plan.max_rows)
         )
+        memory = MemoryCheck(job, plan)
+        session = Session(run, config, plan, memory, prompts, engine, policy, grader, [], watcher, stop_requested)
         has_state = is_resumed and session.restore()
         JsonlSink(run.metrics).truncate_after(session.progress.step if has_state else -1)
         rebuild_csv(run.path)
@@ -131,9 +137,10 @@ def _run(
             if with_proof:
                 session.prove(first_rollout)
         reason = session.train(first_rollout)
+        session.check_memory()
         session.event("stopped", reason)
         is_complete = stop_requested() is None and session.progress.step != config.run.stop_at
-        ending = Ending(reason, is_complete, time.monotonic() - started)
+        ending = Ending(reason, is_complete, time.monotonic() - started, memory.to_json())
         finish(run, config, session.progress, prompts.validation, ending)
     return run
 
