@@ -136,7 +136,7 @@ class TrainingConfig(_Section):
     memory_gb: float | None = Field(None, gt=0)
     """GiB that training may take, of this process on a CPU and of the GPU on one; None: what is available."""
     reuse_forward: bool = True
-    """On a CPU: the update takes over what sampling computed, in up to a quarter of the memory it may take."""
+    """On a CPU: the update takes over what sampling computed, in up to a third of the memory it may take."""
     max_skipped_updates: Positive = 3
     """Consecutive non-finite updates after which the run stops."""
 

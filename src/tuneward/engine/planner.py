@@ -14,7 +14,7 @@ LEAST_TOKENS, USUAL_TOKENS = 256, 512
 """Micro-batches smaller than the first waste the machine; larger than the second they gain next to nothing."""
 MOST_ROWS, USUAL_ROWS = 512, 64
 """Completions decoded together: more than the second gain little, more than the first nothing."""
-RECORD_SHARE = 1 / 4
+RECORD_SHARE = 1 / 3
 """Share of the limit for what sampling leaves to the update, at most."""
 SAFE_SHARE = 0.85
 """Share of the available memory that is planned with: predictions hold within 15 %."""
