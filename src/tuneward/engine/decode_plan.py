@@ -31,19 +31,13 @@ class DecodePlan:
     ):
         device = paths[0].device
         self._lengths = torch.tensor([len(path) for path in paths], device=device)
-        longest = int(self._lengths.max())
-        padded = torch.zeros(len(paths), longest, dtype=torch.int64, device=device)
-        for group, path in enumerate(paths):
-            padded[group, : len(path)] = path
+        padded = padded_paths(paths)
+        longest = padded.shape[1]
         self._prompt: dict[int, tuple[Tensor, Tensor]] = {}
         self._own: dict[int, tuple[Tensor, Tensor]] = {}
         for layer in sorted(prompts):
             keys, values = prompts.pop(layer)  # freed layer by layer: prompts exist once, not twice
-            # Contiguous: products over a batch of other strides would copy all of it at every token.
-            self._prompt[layer] = (
-                keys[:, padded].transpose(0, 1).contiguous(),
-                values[:, padded].transpose(0, 1).contiguous(),
-            )
+            self._prompt[layer] = (by_group(keys, padded), by_group(values, padded))
             self._own[layer] = (
                 keys.new_empty(capacity, keys.shape[0], max_tokens, keys.shape[2]),
                 values.new_empty(capacity, values.shape[0], max_tokens, values.shape[2]),
@@ -157,3 +151,19 @@ class DecodePlan:
         out = weights[..., :own] @ own_values[:rows, :, first:used]
         out.addcmul_(on_prompt, weights[..., own : own + 1])
         return out.reshape(rows, heads, -1)
+
+
+def padded_paths(paths: list[Tensor]) -> Tensor:
+    """[groups, longest] the prefill nodes of each group's prompt, then any node: what lies there is masked."""
+    padded = torch.zeros(len(paths), max(map(len, paths)), dtype=torch.int64, device=paths[0].device)
+    for group, path in enumerate(paths):
+        padded[group, : len(path)] = path
+    return padded
+
+
+def by_group(packed: Tensor, paths: Tensor) -> Tensor:
+    """[key heads, nodes, size] → [groups, key heads, longest, size].
+
+    Contiguous: products over a batch of other strides would copy all of it at every token.
+    """
+    return packed[:, paths].transpose(0, 1).contiguous()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tuneward.engine.attention import LayerScores, probabilities
+from tuneward.engine.decode_plan import by_group, padded_paths
 from tuneward.engine.forward import PackedModel
 
 LEAST_ROWS, ROW_BLOCK, LEAST_TOKENS = 8, 64, 64
@@ -52,21 +53,18 @@ class StaticDecodePlan:
         self._prompt_lengths = np.array([len(path) for path in paths])
         self._slot_of_group = np.arange(len(paths))
         self._slots = len(paths)
-        longest = int(self._prompt_lengths.max())
-        padded = torch.zeros(len(paths), longest, dtype=torch.int64, device=device)
-        for group, path in enumerate(paths):
-            padded[group, : len(path)] = path
+        padded = padded_paths(paths)
         self._prompt: dict[int, tuple[Tensor, Tensor]] = {}
         self._own: dict[int, tuple[Tensor, Tensor]] = {}
         for layer in sorted(prompts):
             keys, values = prompts.pop(layer)  # freed layer by layer: prompts exist once, not twice
-            self._prompt[layer] = (_by_group(keys, padded), _by_group(values, padded))
+            self._prompt[layer] = (by_group(keys, padded), by_group(values, padded))
             # Zeros: what nobody sees is multiplied by 0, and must not be NaN.
             self._own[layer] = (
                 keys.new_zeros(capacity, keys.shape[0], max_tokens, keys.shape[2]),
                 values.new_zeros(capacity, values.shape[0], max_tokens, values.shape[2]),
             )
-        self._positions = torch.arange(longest, device=device)
+        self._positions = torch.arange(padded.shape[1], device=device)
         self._own_positions = torch.arange(max_tokens, device=device)
         self._tokens = 0
 
@@ -213,11 +211,6 @@ class StaticDecodePlan:
         from_prompt = to_rows(to_groups(weights[..., :longest]) @ prompt_values)
         out = from_prompt + weights[..., longest:] @ own_values[:, :, : shape.tokens]
         return out.reshape(rows, heads, -1)
-
-
-def _by_group(packed: Tensor, paths: Tensor) -> Tensor:
-    """[key heads, nodes, size] → [groups, key heads, longest, size], in this order in memory for the products."""
-    return packed[:, paths].transpose(0, 1).contiguous()
 
 
 def _power_of_two(count: int, least: int, most: int) -> int:
