@@ -13,7 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from tuneward.config import Config
+from tuneward.config import Config, GraderConfig, RewardConfig
+from tuneward.config.load import section_of
 from tuneward.records import EVALUATION_METRICS, STEP_METRICS, TIMING_METRICS, Metric
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -25,20 +26,34 @@ def configuration() -> str:
         "# Configuration",
         "",
         "Every field of a run, as YAML keys. `--set section.key=value` overrides any of them on the command line.",
-        "This page is written from `src/tuneward/config.py` by `make docs`.",
+        "This page is written from `src/tuneward/config/` by `make docs`.",
         "",
-        *_table([(name, field) for name, field in Config.model_fields.items() if not _section(field)]),
+        *_table([(name, field) for name, field in Config.model_fields.items() if section_of(field.annotation) is None]),
     ]
     for name, field in Config.model_fields.items():
-        if section := _section(field):
-            lines += ["", f"## `{name}`", "", _first_line(section), ""]
-            lines += _table([(f"{name}.{key}", value) for key, value in section.model_fields.items()])
+        lines += _pages_of(name, field)
     return "\n".join(lines) + "\n"
 
 
-def _section(field: FieldInfo) -> type[BaseModel] | None:
-    annotation = field.annotation
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+def _pages_of(name: str, field: FieldInfo) -> list[str]:
+    """The table of a section, and those of the sections in it; empty for a plain field."""
+    section = section_of(field.annotation)
+    if section is None:
+        return []
+    if typing.get_origin(field.annotation) is dict:
+        name += ".NAME"
+    lines = ["", f"## `{name}`", "", _first_line(section), ""]
+    # A grader's fields are told once, at the reward.
+    is_another_grader = issubclass(section, GraderConfig) and section is not RewardConfig
+    known = GraderConfig.model_fields if is_another_grader else {}
+    shown = {key: value for key, value in section.model_fields.items() if key not in known}
+    if shown:
+        lines += _table([(f"{name}.{key}", value) for key, value in shown.items()])
+    if is_another_grader:
+        lines += [*([""] if shown else []), "Every key of a grader under `reward` is one here too."]
+    for key, value in shown.items():
+        lines += _pages_of(f"{name}.{key}", value)
+    return lines
 
 
 def _first_line(section: type[BaseModel]) -> str:
@@ -56,8 +71,8 @@ def _table(fields: list[tuple[str, FieldInfo]]) -> list[str]:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    value = field.default
-    if value is None or value == ():
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is None or value in ((), {}) or isinstance(value, BaseModel):
         return "–"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
@@ -85,7 +100,11 @@ def _kind(annotation: Any) -> str:
         return " or ".join(_kind(a) for a in arguments)
     if origin is tuple:
         return f"list of {_kind(arguments[0])}"
-    names = {int: "integer", float: "number", bool: "true / false", str: "text", Path: "path"}
+    if origin is dict:
+        return f"name → {_kind(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "section"
+    names = {Any: "JSON", int: "integer", float: "number", bool: "true / false", str: "text", Path: "path"}
     return names.get(annotation, str(annotation))
 
 

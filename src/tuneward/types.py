@@ -133,11 +133,15 @@ class Receipt:
     peak_memory_bytes: int = 0
     stdout_tail: str = ""
     stderr_tail: str = ""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Limits the call ran under, such as `timeout_s` and `memory_mb`."""
+    isolation: str = ""
+    """`sandbox`; `process`: not isolated, a process with the user's own rights; `remote`; empty when no code ran."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A grader's judgement of one sample. A failure has reward NaN, never 0."""
+    """A grader's judgement of one sample. A grader's failure has reward NaN, never 0; only a run may turn it into 0."""
 
     sample_id: str
     reward: float
@@ -147,10 +151,18 @@ class Score:
     """Named components and measurements, all finite."""
     components: frozenset[str] = frozenset()
     """Names in `metrics` that are parts of the reward (`"type": "Reward"`)."""
+    details: Mapping[str, Json] = field(default_factory=dict)
+    """What this kind of grader adds for a reader: a judge's reasons, error flags, token usage."""
 
     @property
     def is_failed(self) -> bool:
-        return math.isnan(self.reward)
+        """The grader failed; what the sample gets then is the reward's `on_failure`."""
+        return self.receipt.verdict is not Verdict.OK
+
+    @property
+    def is_scored(self) -> bool:
+        """There is a reward to learn from."""
+        return not math.isnan(self.reward)
 
 
 class Grader(Protocol):

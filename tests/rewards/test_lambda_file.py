@@ -222,7 +222,7 @@ def test_a_sample_that_is_no_json_fails_alone_and_is_not_sent(make_grader, sampl
     odd = Sample("odd", Row("r", (), {1, 2}), "x")
     scores = make_grader(PLAIN).score([odd, *good])
     assert [score.receipt.verdict for score in scores] == [Verdict.INVALID, Verdict.OK]
-    assert "Sample odd cannot be sent to reward.py as JSON" in scores[0].receipt.message
+    assert "Sample odd cannot be sent to reward.py: lambda_handler as JSON" in scores[0].receipt.message
 
 
 def test_a_closed_grader_says_so(make_grader, samples) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuneward.rewards import build_event, parse_answer, read_answer
+from tuneward.rewards.event import event_item
 from tuneward.types import Receipt, Row, Sample, Score, Verdict
 
 RECEIPT = Receipt("reward.py@00000000", Verdict.OK)
@@ -124,6 +125,27 @@ def test_duplicate_ids_fail_their_sample_only() -> None:
     scores = read([entry(0), entry(1), entry(1)], 2)
     assert [score.is_failed for score in scores] == [False, True]
     assert "answered 2 times for sample s-1" in scores[1].receipt.message
+
+
+@pytest.mark.parametrize("ids", [("no-id", "no-id"), ("a", "b"), ("s-1", "s-1"), (None, None)])
+def test_ids_that_tell_nothing_are_matched_by_position(ids: tuple[object, object]) -> None:
+    scores = read([{"id": ids[0], "aggregate_reward_score": 0.25}, {"id": ids[1], "aggregate_reward_score": 0.75}], 2)
+    assert [score.reward for score in scores] == [0.25, 0.75]
+
+
+def test_a_metric_may_be_a_number_as_text_and_a_reward_may_not() -> None:
+    listed = [{"name": "share", "value": "0.5", "type": "Metric"}]
+    good = read([{"id": "s-0", "aggregate_reward_score": 1, "metrics_list": listed}], 1)[0]
+    assert good.metrics == {"share": 0.5}
+    assert read([{"id": "s-0", "aggregate_reward_score": "1"}], 1)[0].is_failed
+
+
+def test_a_string_reference_answer_is_wrapped_on_demand_and_stays_raw_in_the_metadata() -> None:
+    sample = Sample("s-0", Row("r", ({"role": "user", "content": "?"},), "42"), "a")
+    item = event_item(sample, reference_answer="text")
+    assert (item["reference_answer"], item["metadata"]["reference_answer"]) == ({"text": "42"}, "42")
+    other = event_item(Sample("s-1", Row("r", (), {"value": 42}), "a"), reference_answer="text")
+    assert other["reference_answer"] == {"value": 42}
 
 
 def test_entries_without_any_id_are_matched_by_position_when_the_counts_agree() -> None:

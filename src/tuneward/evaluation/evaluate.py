@@ -86,7 +86,7 @@ def evaluate(engine: Engine, grader: Grader, prompts: Sequence[Prompt], config: 
     rows = tuple(
         RowResult(
             group.id,
-            _mean([score.reward for score in scores if not score.is_failed]),
+            _mean([score.reward for score in scores if score.is_scored]),
             group.completions[0].text,
             len(group.completions[0].token_ids),
             str(group.completions[0].finish_reason),
@@ -96,7 +96,7 @@ def evaluate(engine: Engine, grader: Grader, prompts: Sequence[Prompt], config: 
     scores = rollout.all_scores
     numbers = rollout_numbers(rollout)
     record: dict[str, Any] = {"kind": "evaluation", "step": step}
-    record |= reward_numbers([score.reward for score in scores if not score.is_failed], settings.exact_threshold)
+    record |= reward_numbers([score.reward for score in scores if score.is_scored], settings.exact_threshold)
     record |= component_means(scores)
     record |= {
         name: numbers[name] for name in ("completion_length_mean", "truncated_share", "entropy") if name in numbers

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from tuneward.types import Json, Receipt, Sample, Score, Verdict
 
@@ -13,12 +14,16 @@ SHOWN_IDS = 5
 SHOWN_TEXT = 200
 
 
-def event_item(sample: Sample) -> dict[str, Json]:
+def event_item(sample: Sample, reference_answer: Literal["raw", "text"] = "raw") -> dict[str, Json]:
     """One entry of the event: `id`, `messages` with the completion last, `reference_answer`, `metadata`, extras.
 
     The reference answer stands at the top and in the metadata, and the row's extras in both places too, because
     published reward functions read either. A row without a reference answer gets none, so that
     `item.get("reference_answer", {})` works; a row's extra never replaces a field of the contract.
+
+    Args:
+        reference_answer: `text` sends a string at the top as `{"text": …}`, as Bedrock's open-weight models do; the
+            metadata holds it as the row does either way.
     """
     row = sample.row
     metadata = dict(row.metadata)
@@ -29,7 +34,10 @@ def event_item(sample: Sample) -> dict[str, Json]:
         "messages": [*map(dict, row.messages), {"role": "assistant", "content": sample.completion}],
         "metadata": metadata,
     }
-    return {**fields, **{name: value for name, value in metadata.items() if name not in fields}}
+    item = {**fields, **{name: value for name, value in metadata.items() if name not in fields}}
+    if reference_answer == "text" and isinstance(row.reference_answer, str):
+        item["reference_answer"] = {"text": row.reference_answer}
+    return item
 
 
 def build_event(samples: Sequence[Sample]) -> list[dict[str, Json]]:
@@ -49,9 +57,10 @@ def parse_answer(text: str | bytes, samples: Sequence[Sample], receipt: Receipt,
 def read_answer(answer: Json, samples: Sequence[Sample], receipt: Receipt, source: str) -> list[Score]:
     """One Score per sample, in their order, from whatever a reward function answered.
 
-    Accepted: a list matched by `id` in any order, or by position when no entry has an id and the counts agree; one
-    object for one sample; either of them inside `{"statusCode": 200, "body": …}`. What cannot be used becomes a
-    score of NaN with the reason in its receipt; nothing here raises for an answer's sake.
+    Accepted: a list matched by `id` in any order, or by position when the counts agree and the ids tell nothing
+    (absent, unknown, or all the same); one object for one sample; either of them inside
+    `{"statusCode": 200, "body": …}`. What cannot be used becomes a score of NaN with the reason in its receipt; nothing
+    here raises for an answer's sake.
 
     Args:
         answer: any JSON value.
@@ -87,14 +96,17 @@ def fail(samples: Sequence[Sample], receipt: Receipt, verdict: Verdict, message:
 
 def _match(entries: list[Json], samples: Sequence[Sample], receipt: Receipt, source: str) -> list[Score]:
     ids = [_id(entry) for entry in entries]
-    if len(entries) == len(samples) and all(isinstance(entry, dict) for entry in entries) and not any(ids):
-        ids = [sample.id for sample in samples]
+    known = {sample.id for sample in samples}
+    if len(entries) == len(samples) and all(isinstance(entry, dict) for entry in entries):
+        is_constant = len(ids) > 1 and len(set(ids)) == 1
+        if is_constant or known.isdisjoint(ids):
+            ids = [sample.id for sample in samples]
     found: dict[str, list[Json]] = {}
     for entry_id, entry in zip(ids, entries, strict=True):
         if entry_id is not None:
             found.setdefault(entry_id, []).append(entry)
     missing = [sample.id for sample in samples if sample.id not in found]
-    unknown = found.keys() - {sample.id for sample in samples}
+    unknown = found.keys() - known
     scores: list[Score] = []
     for sample in samples:
         answers = found.get(sample.id, [])
@@ -142,7 +154,7 @@ def _metrics(entry: dict[str, Json]) -> tuple[dict[str, float], frozenset[str]]:
     components: set[str] = set()
     parts = entry.get("reward_components")
     for name, value in parts.items() if isinstance(parts, dict) else ():
-        if (number := _number(value, accept_bool=True)) is not None:
+        if (number := _number(value, is_lenient=True)) is not None:
             name = _clean(str(name))
             metrics[name] = number
             components.add(name)
@@ -151,7 +163,7 @@ def _metrics(entry: dict[str, Json]) -> tuple[dict[str, float], frozenset[str]]:
         if not isinstance(item, dict):
             continue
         name = item.get("name", item.get("metric"))
-        number = _number(item.get("value"), accept_bool=True)
+        number = _number(item.get("value"), is_lenient=True)
         if isinstance(name, str) and name and number is not None:
             name = _clean(name)
             metrics[name] = number
@@ -160,13 +172,13 @@ def _metrics(entry: dict[str, Json]) -> tuple[dict[str, float], frozenset[str]]:
     return metrics, frozenset(components)
 
 
-def _number(value: Json, accept_bool: bool = False) -> float | None:
-    """A finite number, or None. JSON holds integers beyond any float, too."""
-    if not isinstance(value, int | float) or (isinstance(value, bool) and not accept_bool):
+def _number(value: Json, is_lenient: bool = False) -> float | None:
+    """A finite number, or None. Metrics may be true or false or a number as text; a reward may not."""
+    if not isinstance(value, int | float | str) or (isinstance(value, bool | str) and not is_lenient):
         return None
     try:
         number = float(value)
-    except OverflowError:
+    except (OverflowError, ValueError):  # JSON holds integers beyond any float, too.
         return None
     return number if math.isfinite(number) else None
 

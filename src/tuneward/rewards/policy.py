@@ -1,13 +1,14 @@
-"""What failed scores mean for the run: leave them out, or stop with the reason."""
+"""What failed scores mean for the run: leave them out, count them as 0, or stop with the reason."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import Any, Literal
 
 from tuneward.errors import GraderError
-from tuneward.types import Score
+from tuneward.types import Grader, Sample, Score
 
 MIN_SAMPLES = 50
 """Scores seen before the error budget is applied; fewer say little about a share."""
@@ -20,11 +21,11 @@ class FailurePolicy:
     """Counts scores over a run and stops it when failures exceed what the configuration allows.
 
     Args:
-        on_failure: `exclude` tolerates failures within the budget, `fail` tolerates none.
+        on_failure: `exclude` and `zero` tolerate failures within the budget, `fail` tolerates none.
         error_budget: share of failed samples, 0 to 1, over at least MIN_SAMPLES.
     """
 
-    def __init__(self, on_failure: Literal["exclude", "fail"], error_budget: float) -> None:
+    def __init__(self, on_failure: Literal["exclude", "zero", "fail"], error_budget: float) -> None:
         self._on_failure = on_failure
         self._error_budget = error_budget
         self._lock = Lock()
@@ -86,3 +87,21 @@ class FailurePolicy:
             self._messages = {
                 message: (int(times), str(example)) for message, (times, example) in state["messages"].items()
             }
+
+
+class FailuresAsZero:
+    """A grader whose failed scores count as 0, with their verdict and reason kept; for `on_failure: zero`."""
+
+    def __init__(self, grader: Grader) -> None:
+        self._grader = grader
+
+    @property
+    def name(self) -> str:
+        return self._grader.name
+
+    def score(self, samples: list[Sample]) -> list[Score]:
+        scores = self._grader.score(samples)
+        return [score if score.is_scored else replace(score, reward=0.0) for score in scores]
+
+    def close(self) -> None:
+        self._grader.close()

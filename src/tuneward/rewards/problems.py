@@ -6,18 +6,18 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from tuneward.config import RewardConfig
 from tuneward.errors import did_you_mean
 from tuneward.rewards.process import Call
+from tuneward.rewards.program import Program
 from tuneward.types import Verdict
 
 NEAR_LIMIT = 0.9
 """A process killed with this share of its memory limit in use was most likely killed for it."""
 
 
-def explain_load(report: Mapping[str, Any], config: RewardConfig, import_timeout_s: float) -> str:
+def explain_load(report: Mapping[str, Any], program: Program) -> str:
     """Why the file cannot be used, and what to do, from a load report whose kind is not `ok`."""
-    file, handler = config.file, config.handler
+    file, handler = program.path, program.handler
     match report["kind"]:
         case "raised":
             advice = ""
@@ -34,34 +34,36 @@ def explain_load(report: Mapping[str, Any], config: RewardConfig, import_timeout
         case "unfit":
             return f"{file}: {handler} {report['reason']}. Define it as {handler}(event, context)."
         case "timeout":
-            return f"{file}: loading the file took longer than {import_timeout_s:g} s. Move slow work into {handler}."
+            limit = f"{program.import_timeout_s:g} s"
+            return f"{file}: loading the file took longer than {limit}. Move slow work into {handler}."
         case "died":
             return f"{file}: the process {_ending(report['exit_code'])} while loading the file."
         case _:
             return f"{file}: the process that should load the file could not be started or was killed."
 
 
-def explain_call(call: Call, samples: int, config: RewardConfig, import_timeout_s: float) -> tuple[Verdict, str]:
+def explain_call(call: Call, samples: int, program: Program) -> tuple[Verdict, str]:
     """Verdict and sentence for a call that brought no answer."""
-    file, source = config.file.name, f"{config.file.name}: {config.handler}"
+    file = program.path.name
+    source = f"{file}: {program.handler}"
     for_samples = f"for {samples} samples" if samples > 1 else "for one sample"
     memory = (
-        f"{source} ran out of memory {for_samples} (reward.memory_mb {config.memory_mb}). "
-        "Use less, raise reward.memory_mb, or lower reward.batch_size."
+        f"{source} ran out of memory {for_samples} ({program.memory_setting} {program.memory_mb}). "
+        f"Use less, raise {program.memory_setting}, or lower reward.batch_size."
     )
     match call.kind:
         case "raised":
-            return Verdict.ERROR, f"{file}{_line(call.detail)}: {config.handler} raised {_error(call.detail)}."
+            return Verdict.ERROR, f"{file}{_line(call.detail)}: {program.handler} raised {_error(call.detail)}."
         case "oom":
             return Verdict.OOM, memory
         case "timeout":
             return Verdict.TIMEOUT, (
-                f"{source} took longer than {config.timeout_s:g} s {for_samples}. "
-                "Make it faster, raise reward.timeout_s, or lower reward.batch_size."
+                f"{source} took longer than {program.timeout_s:g} s {for_samples}. "
+                f"Make it faster, raise {program.timeout_setting}, or lower reward.batch_size."
             )
         case "died":
             code: int = call.detail["exit_code"]
-            if code < 0 and call.peak_memory_bytes >= NEAR_LIMIT * (config.memory_mb << 20):
+            if code < 0 and call.peak_memory_bytes >= NEAR_LIMIT * (program.memory_mb << 20):
                 return Verdict.OOM, memory
             return Verdict.ERROR, f"{source}: its process {_ending(code)} {for_samples}."
         case "unserialisable":
@@ -75,7 +77,7 @@ def explain_call(call: Call, samples: int, config: RewardConfig, import_timeout_
         case "garbled":
             return Verdict.ERROR, f"{source} wrote to descriptors that it had not opened. Write to its own files only."
         case "unloadable":
-            return Verdict.ERROR, explain_load(call.detail["report"], config, import_timeout_s)
+            return Verdict.ERROR, explain_load(call.detail["report"], program)
         case "closed":
             return Verdict.ERROR, f"{source} was stopped {for_samples}, because the grader was closed."
         case _:

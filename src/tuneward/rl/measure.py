@@ -21,7 +21,7 @@ def step_record(
 ) -> dict[str, Any]:
     """The record of a training step; what depends on the clock stands under `timing`."""
     rollout, update = result.rollout, result.update
-    scored = [score.reward for score in rollout.all_scores if not score.is_failed]
+    scored = [score.reward for score in rollout.all_scores if score.is_scored]
     record: dict[str, Any] = {"kind": "step", "step": result.step, "epoch": epoch}
     record |= reward_numbers(scored, exact_threshold, with_range=True)
     record |= component_means(rollout.all_scores)

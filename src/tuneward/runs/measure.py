@@ -7,7 +7,7 @@ from pathlib import Path
 from tuneward.config import Config
 from tuneward.evaluation.evaluate import Evaluation, evaluate
 from tuneward.evaluation.statistics import Comparison
-from tuneward.rewards import build_grader
+from tuneward.rewards import build_reward
 from tuneward.runs.finish import compare_evaluations
 from tuneward.runs.folder import open_run
 from tuneward.runs.prepare import engine_for, load_prompts
@@ -19,7 +19,7 @@ def evaluate_model(name: str, config: Config, root: Path) -> Evaluation:
     Raises:
         TunewardError: whatever is wrong with the model, the data or the grader.
     """
-    grader = build_grader(config.reward)
+    grader = build_reward(config.reward)
     try:
         engine = engine_for(name, root=root, threads=config.threads)
         prompts = load_prompts(config, engine.tokenizer)

@@ -241,7 +241,7 @@ class Session:
 
 def _preflight_record(rollouts: Sequence[Rollout], base: Evaluation) -> Record:
     groups = [
-        [score.reward for score in scores if not score.is_failed] for rollout in rollouts for scores in rollout.scores
+        [score.reward for score in scores if score.is_scored] for rollout in rollouts for scores in rollout.scores
     ]
     rewards = [reward for group in groups for reward in group]
     completions = [c for rollout in rollouts for group in rollout.groups for c in group.completions]

@@ -17,7 +17,7 @@ from tuneward.errors import RunError
 from tuneward.models.chat import ChatTokenizer
 from tuneward.models.load import set_threads
 from tuneward.models.resolve import resolve
-from tuneward.rewards import build_grader
+from tuneward.rewards import build_reward
 from tuneward.rl.policy import Policy
 from tuneward.runs.finish import Ending, finish
 from tuneward.runs.folder import RunFolder, create_run, open_run, read_config, write_atomically, write_json
@@ -90,7 +90,7 @@ def resume_run(name: str, root: Path, watcher: Watcher, *, stop_at: int | None =
 @contextmanager
 def build_session_parts(config: Config) -> Iterator[tuple[Grader, Path, ChatTokenizer]]:
     """Grader (checked), model folder and tokenizer; the grader is closed at the end. Cheapest checks first."""
-    grader = build_grader(config.reward)
+    grader = build_reward(config.reward)
     try:
         folder = resolve(config.model)
         set_threads(config.threads)

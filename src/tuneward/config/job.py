@@ -5,14 +5,13 @@ Every field states its meaning, unit, default and range. Files are YAML; `--set 
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from tuneward.errors import ConfigError, did_you_mean
+from tuneward.config.reward import RewardConfig
+from tuneward.config.section import InputFile, Positive, Section
 
 SCHEMA_VERSION = 1
 """Raised when a field changes its meaning; a file of another version is refused, never reinterpreted."""
@@ -21,26 +20,16 @@ LossName = Literal["dapo", "dr_grpo", "grpo", "gspo", "cispo"]
 AdvantageScale = Literal["group", "batch", "none"]
 SinkName = Literal["tensorboard", "mlflow", "wandb"]
 
-Positive = Annotated[int, Field(ge=1)]
-
 VLLM_MISMATCH_MAX_RATIO = 3.0
 """`training.mismatch_max_ratio` where it is not given and vLLM samples; TRL's default."""
 
 
-class _Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, values never change after loading."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, validate_default=True
-    )
-
-
-class DataConfig(_Section):
+class DataConfig(Section):
     """Where prompts come from. Source of the row format: Bedrock RFT contract, section 3."""
 
-    train: Path
+    train: InputFile
     """JSONL file of training prompts (OpenAI chat format)."""
-    validation: Path | None = None
+    validation: InputFile | None = None
     """JSONL file of validation prompts; when absent, `holdout_share` of the training rows is held out."""
     holdout_share: float = Field(0.1, gt=0, lt=1)
     """Share of training rows held out (at most 200) when there is no validation file."""
@@ -50,30 +39,7 @@ class DataConfig(_Section):
     """Visit the rows in a seeded random order, another one each epoch."""
 
 
-class RewardConfig(_Section):
-    """The reward function and what happens when it fails."""
-
-    file: Path
-    """Python file with `lambda_handler(event, context)` in the batch form of the Bedrock contract, section 4."""
-    handler: str = "lambda_handler"
-    """Name of the function in the file."""
-    timeout_s: float = Field(30.0, gt=0, le=900)
-    """Wall-clock limit of one call, counted from when a worker starts on it."""
-    memory_mb: int = Field(512, ge=64)
-    """Memory limit of the reward process, MiB."""
-    batch_size: Positive = 64
-    """Samples sent in one call."""
-    workers: Positive = 1
-    """Reward processes that run at the same time."""
-    retries: int = Field(2, ge=0, le=10)
-    """Further calls for samples whose call failed, before `on_failure` decides."""
-    on_failure: Literal["exclude", "fail"] = "exclude"
-    """`exclude` leaves the sample out of its group; `fail` stops the run. A failure is never a score of 0."""
-    error_budget: float = Field(0.1, ge=0, le=1)
-    """Share of failed samples, over at least 50, above which the run stops with the reason."""
-
-
-class LoraConfig(_Section):
+class LoraConfig(Section):
     """The adapter. Source of the defaults: field practice for LoRA in reinforcement learning."""
 
     r: Positive = 16
@@ -82,11 +48,11 @@ class LoraConfig(_Section):
     """Scale numerator: the update is alpha / r · B A."""
     target_modules: str | tuple[str, ...] = "all-linear"
     """Module names, or `all-linear` for every linear layer but the head."""
-    init_from: Path | None = None
+    init_from: InputFile | None = None
     """Adapter folder to start from; it is then also the reference of the KL."""
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """The algorithm. Two batch numbers only: prompts per step and samples per prompt."""
 
     loss: LossName = "dapo"
@@ -141,7 +107,7 @@ class TrainingConfig(_Section):
     """Consecutive non-finite updates after which the run stops."""
 
 
-class RolloutConfig(_Section):
+class RolloutConfig(Section):
     """Who samples. `torch` is this process; `vllm` is a vLLM server, started from an environment of its own."""
 
     engine: Literal["torch", "vllm"] = "torch"
@@ -164,7 +130,7 @@ class RolloutConfig(_Section):
     """Wall-clock limit of silence for one request; a completion is sent when it is whole."""
 
 
-class EvaluationConfig(_Section):
+class EvaluationConfig(Section):
     """Automatic evaluation, early stopping and the checks before training."""
 
     every_steps: Annotated[int, Field(ge=1, le=1000)] | None = None
@@ -191,7 +157,7 @@ class EvaluationConfig(_Section):
     """Go on although no group of the pre-flight had differing rewards."""
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """The run folder."""
 
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
@@ -210,7 +176,7 @@ class RunConfig(_Section):
     """Further places to write metrics to; each needs its extra installed."""
 
 
-class Config(_Section):
+class Config(Section):
     """A whole training job."""
 
     schema_version: Literal[1] = 1
@@ -232,118 +198,3 @@ class Config(_Section):
             changed = self.training.model_copy(update={"mismatch_max_ratio": VLLM_MISMATCH_MAX_RATIO})
             object.__setattr__(self, "training", changed)  # frozen, but still being made
         return self
-
-
-def load_config(path: Path | None, overrides: tuple[str, ...] = (), base: dict[str, Any] | None = None) -> Config:
-    """Read a YAML file, lay `base` and then `key.path=value` overrides over it, and validate.
-
-    Relative paths in the file count from the file's folder, those in overrides from the working folder.
-
-    Raises:
-        ConfigError: missing or unreadable file, broken YAML, unknown key, or a value out of range; the
-            message names the key in dotted form and the nearest valid one.
-    """
-    tree: dict[str, Any] = {}
-    where = "configuration"
-    if path is not None:
-        where = str(path)
-        # A section whose lines are all commented out reads as null and means its defaults.
-        tree = {key: {} if value is None else value for key, value in _read_yaml(path).items()}
-        _anchor_paths(tree, path.parent)
-    for key, value in copy.deepcopy(base or {}).items():
-        if isinstance(value, dict) and isinstance(tree.get(key), dict):
-            tree[key] |= value
-        else:
-            tree[key] = value
-    for override in overrides:
-        _apply_override(tree, override)
-    return parse_config(tree, where)
-
-
-def parse_config(tree: dict[str, Any], where: str = "configuration") -> Config:
-    """Validate a tree of plain values; `where` names its source in errors. Raises ConfigError."""
-    try:
-        return Config.model_validate(tree)
-    except ValidationError as error:
-        raise ConfigError("\n".join(_explain(problem, where) for problem in error.errors())) from None
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such configuration file.") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}.") from None
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: expected keys and values at the top, found {type(tree).__name__}.")
-    return tree
-
-
-PATH_FIELDS = (("data", "train"), ("data", "validation"), ("reward", "file"), ("lora", "init_from"))
-"""Input files, which a configuration file names relative to itself."""
-
-
-def _anchor_paths(tree: dict[str, Any], folder: Path) -> None:
-    for section, key in PATH_FIELDS:
-        values = tree.get(section)
-        if isinstance(values, dict) and isinstance(values.get(key), str):
-            values[key] = str(folder / Path(values[key]).expanduser())
-
-
-def _apply_override(tree: dict[str, Any], override: str) -> None:
-    dotted, separator, text = override.partition("=")
-    if not separator or not dotted.strip():
-        raise ConfigError(f'--set {override}: expected key.path=value, e.g. "training.learning_rate=3e-4".')
-    try:
-        value = yaml.safe_load(text) if text else None
-    except yaml.YAMLError:
-        value = text
-    if isinstance(value, str) and value == text.strip():  # quotes make it text: name='"7"'
-        value = _number(value)
-    *parents, leaf = dotted.strip().split(".")
-    if (*parents, leaf) in PATH_FIELDS and isinstance(value, str):
-        value = str(Path(value).expanduser())
-    node = tree
-    for parent in parents:
-        child = node.setdefault(parent, {})
-        if not isinstance(child, dict):
-            raise ConfigError(f'--set {override}: "{parent}" is a value, not a section.')
-        node = child
-    node[leaf] = value
-
-
-def _number(text: str) -> str | float:
-    """YAML 1.1 reads `3e-4` as a string; people mean the number."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _explain(problem: Any, where: str) -> str:
-    dotted = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        *section, key = map(str, problem["loc"])
-        known = _known_keys(problem["loc"][:-1])
-        prefix = "".join(f"{part}." for part in section)
-        hint = did_you_mean(key, known, prefix=prefix) or f". Known keys: {', '.join(sorted(known))}."
-        return f'{where}: unknown key "{dotted}"{hint}'
-    if problem["type"] == "missing":
-        return f'{where}: "{dotted}" is missing; add it, or give it with --set {dotted}=….'
-    message = problem["msg"].removeprefix("Value error, ")
-    shown = problem.get("input")
-    got = f" (got {shown!r})" if isinstance(shown, str | int | float | bool | None) else ""
-    return f'{where}: "{dotted}": {message}{got}.' if dotted else f"{where}: {message}."
-
-
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = Config
-    for part in location:
-        annotation = model.model_fields[str(part)].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        model = annotation
-    return list(model.model_fields)
