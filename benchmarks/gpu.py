@@ -56,7 +56,8 @@ def _options() -> argparse.Namespace:
 
 def measure_size(size: str, device: str, deadline: float, out: Path) -> dict[str, Any]:
     """Every part for one size of model; the results so far are written after each."""
-    from gpu_parts import Bench, machine, parts_of
+    from gpu_model import Bench, machine
+    from gpu_parts import parts_of
 
     results: dict[str, Any] = {"machine": machine(device), size: {}}
     found = results[size]

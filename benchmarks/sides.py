@@ -15,6 +15,8 @@ from typing import Any
 import yaml
 from tasks import ROOT, Task
 
+from tuneward.models.memory import peak_resident_bytes
+
 TRL_PYTHON = ROOT / ".venv-trl" / "bin" / "python"
 TRL_SIDE = ROOT / "benchmarks" / "trl_side.py"
 
@@ -187,7 +189,7 @@ def run_program(
     try:
         while process.poll() is None:
             # The system keeps the peak itself, so the last look is the one that counts.
-            peak = peak_memory_bytes(process.pid) or peak
+            peak = peak_resident_bytes(process.pid) or peak
             shown = _tell_news(watched, shown, line_of)
             time.sleep(POLL_S)
     finally:
@@ -200,15 +202,6 @@ def run_program(
         reason = printed[-1] if printed else "it printed nothing"
         raise BenchError(f"{name} ended with exit status {process.returncode}: {reason} (--work FOLDER keeps its log)")
     return peak
-
-
-def peak_memory_bytes(pid: int) -> int | None:
-    """VmHWM of a live process: its highest resident memory so far."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:")), None)
 
 
 def _tell_news(file: Path, shown: int, line_of: Callable[[str], str | None]) -> int:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import gpu  # noqa: E402
+import gpu_model  # noqa: E402
 import gpu_parts  # noqa: E402
 
 from tuneward.engine import sampler, scorer  # noqa: E402
@@ -62,7 +63,7 @@ def test_fast_paths_agree_with_plain_ones_on_the_tiny_model(results: dict[str, A
 
 
 def test_plans_are_exchanged_for_a_measurement_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = gpu_parts.Bench("tiny", "cpu")
+    bench = gpu_model.Bench("tiny", "cpu")
     used = []
 
     def noted(*arguments: Any, **settings: Any) -> Any:
@@ -84,7 +85,7 @@ def test_plans_are_exchanged_for_a_measurement_only(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(("size", "billions"), [("0.6b", 0.596), ("4b", 4.022), ("8b", 8.191)])
 def test_shapes_have_the_published_numbers_of_parameters(size: str, billions: float) -> None:
     # Model cards of Qwen3-0.6B, -4B and -8B: 0.6B, 4.0B and 8.2B parameters.
-    model = gpu_parts.random_model(gpu_parts.SIZES[size], torch.device("meta"))
+    model = gpu_model.random_model(gpu_model.SIZES[size], torch.device("meta"))
     assert sum(parameter.numel() for parameter in model.parameters()) / 1e9 == pytest.approx(billions, abs=5e-4)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
 

@@ -39,14 +39,14 @@ def resident_bytes() -> int:
     return _status_bytes("VmRSS:")
 
 
-def peak_resident_bytes() -> int:
-    """The most this process has had; 0 where the system does not tell."""
-    return _status_bytes("VmHWM:")
+def peak_resident_bytes(process: int | None = None) -> int:
+    """The most a process, by default this one, has had; 0 where the system does not tell, or when it is gone."""
+    return _status_bytes("VmHWM:", process)
 
 
-def _status_bytes(field: str) -> int:
+def _status_bytes(field: str, process: int | None = None) -> int:
     try:
-        for line in Path("/proc/self/status").read_text().splitlines():
+        for line in Path(f"/proc/{process or 'self'}/status").read_text().splitlines():
             if line.startswith(field):
                 return int(line.split()[1]) * 1024
     except OSError:
