@@ -4,10 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format docs bench clean
+.PHONY: help setup demo test test-all lint format docs bench bench-rewards clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make or refresh .venv (PYTHON=… chooses the interpreter, TUNEWARD_TORCH=… another torch)
 	@$(PYTHON) scripts/setup_env.py
@@ -38,6 +38,9 @@ docs: setup ## Write the generated pages of docs/ again
 bench: setup ## Compare with TRL on this machine (makes .venv-trl; takes long; ARGS=… go to bench.py)
 	@$(PYTHON) scripts/setup_env.py --trl
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+bench-rewards: setup ## Measure how fast scoring is, and what of it training waits for (ARGS=--quick: no training)
+	$(BIN)/python benchmarks/rewards.py $(ARGS)
 
 clean: ## Remove both environments, caches and build results; runs/ stays
 	rm -rf .venv .venv-trl build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

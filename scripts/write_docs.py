@@ -5,6 +5,7 @@ A test compares the committed pages with what this writes, so they cannot fall b
 
 from __future__ import annotations
 
+import ast
 import types
 import typing
 from pathlib import Path
@@ -15,7 +16,8 @@ from pydantic.fields import FieldInfo
 
 from tuneward.config import Config, GraderConfig, RewardConfig
 from tuneward.config.load import section_of
-from tuneward.records import EVALUATION_METRICS, STEP_METRICS, TIMING_METRICS, Metric
+from tuneward.records import EVALUATION_METRICS, FURTHER_METRICS, STEP_METRICS, TIMING_METRICS, Metric
+from tuneward.rewards.templates import ready_made_templates
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -119,13 +121,16 @@ def metrics() -> str:
         "",
         "`metrics.jsonl` in a run folder holds one JSON object a line. `kind` says what it is: `step`, `evaluation`,",
         "`preflight`, `warning` or `event`. A number that was not measured is absent. Whatever depends on the clock",
-        "stands under `timing`, so two runs of one seed agree outside it. The reward's own metrics appear as",
-        "`metric/NAME`. This page is written from `src/tuneward/records.py` by `make docs`.",
+        "stands under `timing`, so two runs of one seed agree outside it, but for a held-out grader's scores of steps,",
+        "which stand in the first record after they came. The reward's own metrics appear as `metric/NAME`, the scores",
+        "of a composition's parts as `metric/PART` and their metrics as `metric/PART/NAME`. This page is written from",
+        "`src/tuneward/records.py` by `make docs`.",
     ]
     for title, group in (
         ("`step` records", STEP_METRICS),
         ("`timing` of step records", TIMING_METRICS),
         ("`evaluation` records", EVALUATION_METRICS),
+        ("Both, with a held-out grader or a judge", FURTHER_METRICS),
     ):
         parts += ["", f"## {title}", "", "| name | unit | meaning |", "|---|---|---|", *map(_metric_row, group)]
     return "\n".join(parts) + "\n"
@@ -135,7 +140,45 @@ def _metric_row(metric: Metric) -> str:
     return f"| `{metric.name}` | {metric.unit or '–'} | {metric.meaning.replace('|', chr(92) + '|')} |"
 
 
-PAGES = {"configuration.md": configuration, "metrics.md": metrics}
+def reward_templates() -> str:
+    """docs/reward-templates.md"""
+    lines = [
+        "# Ready-made rewards",
+        "",
+        "`reward.template: NAME` uses one as it is; `tuneward rewards copy NAME` makes it a file of your own, to edit",
+        "and to use with `reward.file`. `tuneward rewards list` shows these and the rubrics for judges. Each is one",
+        "file with `lambda_handler(event, context)`, as Amazon Bedrock calls it. A sample whose row is wrong gets no",
+        "score, with the reason, and never 0. This page is written from `src/tuneward/rewards/templates/` by",
+        "`make docs`.",
+    ]
+    for template in ready_made_templates():
+        lines += ["", f"## `{template.name}`", "", template.documentation, "", "| setting | default | meaning |"]
+        lines.append("|---|---|---|")
+        for name, value, meaning in _settings(template.path):
+            lines.append(f"| `{name}` | `{value}` | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _settings(path: Path) -> list[tuple[str, str, str]]:
+    """Name, value and meaning of the constants at a template's top; one without a docstring shares that of the next."""
+    source = path.read_text(encoding="utf-8")
+    found: list[tuple[str, str, str]] = []
+    pending: list[tuple[str, str]] = []
+    for node in ast.parse(source).body:
+        match node:
+            case ast.Assign(targets=[ast.Name("Scores")]):
+                break
+            case ast.Assign(targets=[ast.Name(name)], value=value) | ast.AnnAssign(
+                ast.Name(name), value=ast.expr() as value
+            ):
+                pending.append((name, ast.get_source_segment(source, value) or ""))
+            case ast.Expr(ast.Constant(str(text))) if pending:
+                found += [(name, value, " ".join(text.replace("|", "\\|").split())) for name, value in pending]
+                pending = []
+    return found
+
+
+PAGES = {"configuration.md": configuration, "metrics.md": metrics, "reward-templates.md": reward_templates}
 
 if __name__ == "__main__":
     for name, write in PAGES.items():

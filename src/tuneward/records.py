@@ -2,7 +2,8 @@
 
 A record is a flat dict: `kind`, `step`, then numbers by the names below. Whatever depends on the clock or the
 machine stands in a nested dict `timing`, so that two runs of the same seed agree byte for byte outside it.
-A number that was not measured is absent (never 0, never NaN).
+The one exception are the held-out numbers of steps: they stand in the first record after they came.
+A number that was not measured is absent (never 0, never NaN). What the reward itself measures is `metric/NAME`.
 
 kind "step"        after each optimizer step; `step` counts from 1
 kind "evaluation"  after each evaluation; `step` 0 is the base model before training
@@ -13,6 +14,7 @@ kind "event"       `code`, `message`: resumed, new_best, skipped_update, stopped
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 Record: TypeAlias = dict[str, Any]
@@ -54,7 +56,12 @@ STEP_METRICS = (
     Metric("completion_tokens", "Completion tokens", "tokens", "sampled tokens"),
     Metric("distinct_tokens", "Distinct tokens", "tokens", "sampled tokens with shared beginnings counted once"),
     Metric("trained_tokens", "Trained tokens", "tokens", "completion tokens of groups with signal"),
-    Metric("grader_errors", "Grader failures", "samples", "samples left without a score after retries"),
+    Metric("grader_errors", "Grader failures", "samples", "samples whose scoring failed after retries"),
+    Metric("verdict_ok", "Scored", "samples", "samples the grader scored"),
+    Metric("verdict_error", "Grader errors", "samples", "samples on which the reward code raised or its process died"),
+    Metric("verdict_timeout", "Grader timeouts", "samples", "samples that took too long"),
+    Metric("verdict_oom", "Grader out of memory", "samples", "samples that hit the memory limit"),
+    Metric("verdict_invalid", "Unusable answers", "samples", "samples answered without a usable score"),
 )
 
 TIMING_METRICS = (
@@ -75,6 +82,18 @@ TIMING_METRICS = (
 )
 """Found under `timing` in step records; evaluation records hold `seconds` there."""
 
+FURTHER_METRICS = (
+    Metric("held_out", "Held-out reward", "", "mean score of the held-out grader, which nothing is trained on"),
+    Metric("held_out_std", "Held-out spread", "", "sample standard deviation of those scores"),
+    Metric("held_out_samples", "Held-out samples", "samples", "samples the held-out grader scored"),
+    Metric("held_out_errors", "Held-out failures", "samples", "samples it could not score"),
+    Metric("judge_calls", "Judge calls", "calls", "calls to judge models, those of the held-out grader included"),
+    Metric("judge_prompt_tokens", "Judge prompt tokens", "tokens", "tokens sent in those calls"),
+    Metric("judge_completion_tokens", "Judge answer tokens", "tokens", "tokens of their answers"),
+)
+"""In step and evaluation records of runs with a held-out grader or a judge. In a step's record the held-out numbers are
+those that have come since the record before: scored in the background, a few samples a step, so that no step waits."""
+
 EVALUATION_METRICS = (
     Metric("reward_mean", "Validation reward", "", "mean reward on the validation rows"),
     Metric("reward_std", "Validation reward spread", "", "sample standard deviation"),
@@ -86,3 +105,19 @@ EVALUATION_METRICS = (
     Metric("rows", "Rows", "rows", "validation rows scored"),
     Metric("grader_errors", "Grader failures", "samples", "samples without a score"),
 )
+
+
+def metric_title(name: str) -> str:
+    """What people call a number: a registered one's title, else its name in words.
+
+    `metric/math/steps_right` is "math: steps right".
+    """
+    known = next((m.title for m in (*STEP_METRICS, *TIMING_METRICS, *FURTHER_METRICS) if m.name == name), None)
+    return known or name.removeprefix("metric/").replace("/", ": ").replace("_", " ")
+
+
+def reported_metrics(records: Iterable[Record]) -> list[str]:
+    """Names of the numbers that rewards themselves report, in the order in which they first came; parts of a
+    composition before the metrics of parts."""
+    names = {name: None for record in records for name in record if name.startswith("metric/")}
+    return sorted(names, key=lambda name: name.count("/") > 1)

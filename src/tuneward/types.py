@@ -136,7 +136,8 @@ class Receipt:
     limits: Mapping[str, float] = field(default_factory=dict)
     """Limits the call ran under, such as `timeout_s` and `memory_mb`."""
     isolation: str = ""
-    """`sandbox`; `process`: not isolated, a process with the user's own rights; `remote`; empty when no code ran."""
+    """`sandbox`; `process`, with the user's own rights; `not isolated`, where an operator allows a sandboxed program to
+    run without; `remote`; empty when no code ran."""
 
 
 @dataclass(frozen=True, slots=True)

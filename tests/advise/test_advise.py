@@ -104,6 +104,7 @@ BAD = {
     "mismatch": run_of(3, mismatch_exp=1.05, mismatch_mean=0.04),
     "grader_errors": run_of(5, grader_errors=6),
     "reward_wait": run_of(5, seconds_reward=4.0),
+    "held_out_lags": run_of(30, held_out=lambda s: 0.5 - 0.005 * s, held_out_std=0.4, held_out_samples=8),
     "reward_ignored": run_of(
         60, reward_mean=lambda s: 0.4 + 0.005 * (s % 2), entropy=lambda s: 1.0 + 0.01 * (s % 3), exact=0.1
     ),

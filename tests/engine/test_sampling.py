@@ -351,15 +351,16 @@ def test_another_run_seed_or_step_draws_other_completions(
     assert answers(engine.sample(prompts, 4, params, run_seed=run_seed, step=step)) != first
 
 
-def test_the_engine_hands_over_each_group_once_and_whole(chat: tuple[PackedModel, ChatTokenizer]) -> None:
+def test_the_engine_hands_over_each_completion_once_and_whole(chat: tuple[PackedModel, ChatTokenizer]) -> None:
     model, tokenizer = chat
     prompts, seen = chat_prompts(tokenizer, 3), []
     groups = Engine(model, tokenizer, max_rows=8).sample(
-        prompts, 4, SamplingParams(5), run_seed=0, step=1, on_group=seen.append
+        prompts, 4, SamplingParams(5), run_seed=0, step=1, on_completion=lambda *ended: seen.append(ended)
     )
     assert [group.id for group in groups] == ["row-0", "row-1", "row-2"]
-    assert sorted(seen, key=lambda group: group.id) == groups
     assert all([c.index for c in group.completions] == [0, 1, 2, 3] for group in groups)
+    handed_over = sorted(seen, key=lambda ended: (ended[0].id, ended[1].index))
+    assert handed_over == [(group.prompt, completion) for group in groups for completion in group.completions]
 
 
 def test_a_completions_text_is_its_tokens_without_the_stop_token(chat: tuple[PackedModel, ChatTokenizer]) -> None:

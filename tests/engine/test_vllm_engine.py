@@ -247,7 +247,7 @@ def test_entropies_are_estimates_and_greedy_decoding_has_none(bench: Bench) -> N
     assert "entropy" not in rollout_numbers(Rollout(tuple(greedy), (), 0.0, 0.0))
 
 
-def test_a_group_is_handed_on_as_soon_as_it_is_whole(bench: Bench) -> None:
+def test_a_completion_is_handed_on_as_soon_as_it_has_ended(bench: Bench) -> None:
     prompts, handed_on = bench.prompts(2), threading.Event()
     seen: list[str] = []
 
@@ -255,13 +255,14 @@ def test_a_group_is_handed_on_as_soon_as_it_is_whole(bench: Bench) -> None:
         if body["prompt"] == list(prompts[1].token_ids):
             assert handed_on.wait(30)
 
-    def on_group(group: Group) -> None:
-        seen.append(group.id)
+    def on_completion(prompt: Prompt, _: Completion) -> None:
+        seen.append(prompt.id)
         handed_on.set()
 
     bench.server.before_sampling = second_waits_for_first
-    bench.connect().sample(prompts, 2, PARAMS, run_seed=0, step=1, on_group=on_group)
-    assert seen == ["r0", "r1"]
+    bench.connect().sample(prompts, 2, PARAMS, run_seed=0, step=1, on_completion=on_completion)
+    assert sorted(seen) == ["r0", "r0", "r1", "r1"]
+    assert seen[0] == "r0"
 
 
 def test_as_many_requests_run_at_once_as_configured_and_no_more(bench: Bench) -> None:

@@ -348,3 +348,25 @@ def test_findings_of_the_data_check_are_told_with_place_and_remedy(tmp_path):
 def test_reading_keeps_order(tmp_path):
     run = read_run(synthetic_run(tmp_path / "night"))
     assert [record["step"] for record in run.of_kind("step")] == list(range(1, 61))
+
+
+def test_parts_and_held_out_scores_have_curves_with_readable_names(tmp_path: Path) -> None:
+    records = synthetic_records(30)
+    for record in records:
+        if record["kind"] in ("step", "evaluation"):
+            record |= {"metric/math/steps_right": 2.0, "metric/<b>tone": 0.5, "metric/math": 0.7, "held_out": 0.4}
+    write_records(tmp_path, records)
+    held_out = {"base_reward": 0.4, "tuned_reward": 0.3, "difference": -0.1, "interval_low": -0.2, "interval_high": 0.0}
+    summary = {"base": {"held_out": 0.4}, "tuned": {"held_out": 0.3}, "held_out": held_out}
+    (tmp_path / "result.json").write_text(json.dumps(summary))
+    page = write_report(tmp_path).read_text()
+    titles = re.findall(r"<h3>(.*?)</h3>", page)
+    assert titles[2:6] == ["Held-out reward", "&lt;b&gt;tone", "Math", "Math: steps right"]
+    assert "gave 0.400 to the base model and 0.300 to the tuned one (-0.100, 95 % interval -0.200 to +0.000)" in page
+    assert "Held-out reward, validation" in page
+
+
+def test_a_reward_with_very_many_metrics_gets_a_dozen_curves(tmp_path: Path) -> None:
+    many = {f"metric/part_{n:03}": 1.0 for n in range(100)}
+    write_records(tmp_path, [record | many if record["kind"] == "step" else record for record in synthetic_records(20)])
+    assert write_report(tmp_path).read_text().count("<h3>Part ") == 12

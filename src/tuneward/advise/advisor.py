@@ -51,12 +51,14 @@ class Advisor:
             "start": [dict(record) for record in history.start],
             "steps": [dict(record) for record in history.steps],
             "evaluations": [dict(record) for record in history.evaluations],
+            "base": history.base and dict(history.base),
             "last_seen": dict(self._last_seen),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state from `state_dict`."""
-        self._history = History(tuple(state["start"]), tuple(state["steps"]), tuple(state["evaluations"]))
+        start, steps, evaluations = (tuple(state[name]) for name in ("start", "steps", "evaluations"))
+        self._history = History(start, steps, evaluations, state.get("base"))
         self._last_seen = dict(state["last_seen"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ EVALUATIONS = 4
 FIELDS = (
     *("kind", "step", "reward_mean", "reward_std", "reward_max", "exact", "entropy", "completion_length_mean"),
     *("completion_tokens", "truncated_share", "zero_signal_share", "grad_norm", "mismatch_exp", "mismatch_mean"),
-    *("grader_errors", "rows"),
+    *("grader_errors", "rows", "held_out", "held_out_std", "held_out_samples"),
 )
 TIMING_FIELDS = ("seconds_reward", "seconds_step")
 
@@ -33,6 +33,8 @@ class History:
     """The latest steps, the newest last."""
     evaluations: tuple[Record, ...] = ()
     """The latest evaluations, the newest last."""
+    base: Record | None = None
+    """The first evaluation, usually of the base model."""
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> History:
@@ -47,9 +49,10 @@ class History:
         if record.get("kind") == "step":
             kept = _compact(record)
             start = self.start if len(self.start) >= START_STEPS else (*self.start, kept)
-            return History(start, (*self.steps, kept)[-RECENT_STEPS:], self.evaluations)
+            return replace(self, start=start, steps=(*self.steps, kept)[-RECENT_STEPS:])
         if record.get("kind") == "evaluation":
-            return History(self.start, self.steps, (*self.evaluations, _compact(record))[-EVALUATIONS:])
+            kept = _compact(record)
+            return replace(self, evaluations=(*self.evaluations, kept)[-EVALUATIONS:], base=self.base or kept)
         return self
 
     @property

@@ -54,6 +54,12 @@ class AdviceLimits:
     """A jump of fewer tokens is noise of short answers."""
     reward_rise: float = 0.02
     """Smallest gain in reward since the start that counts as rising."""
+    reward_rise_errors: float = 3.0
+    """Standard errors that the gain must be too, before a held-out score is expected to follow."""
+    held_out_share: float = 0.25
+    """Share of the reward's gain, each in units of its own spread, that the held-out score must keep up with."""
+    held_out_errors: float = 1.64
+    """Standard errors by which it must fall short of that share."""
     zero_signal: float = 0.6
     zero_signal_stop: float = 0.9
     zero_signal_stop_steps: int = 10

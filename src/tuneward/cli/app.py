@@ -10,11 +10,14 @@ from rich.console import Console
 
 from tuneward import __version__
 from tuneward.cli.demo import demo
+from tuneward.cli.functions import functions_app
 from tuneward.cli.inference import chat, generate
 from tuneward.cli.measure import compare, evaluate
 from tuneward.cli.models import models_app
 from tuneward.cli.plan import plan
+from tuneward.cli.rewards import rewards_app
 from tuneward.cli.runs import runs_app
+from tuneward.cli.serve import serve
 from tuneward.cli.train import train
 from tuneward.cli.validate import validate
 from tuneward.errors import TunewardError
@@ -27,9 +30,11 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
-for command in (demo, validate, plan, train, evaluate, compare, generate, chat):
+for command in (demo, validate, plan, train, evaluate, compare, generate, chat, serve):
     app.command()(command)
+app.add_typer(functions_app, name="functions")
 app.add_typer(models_app, name="models")
+app.add_typer(rewards_app, name="rewards")
 app.add_typer(runs_app, name="runs")
 
 

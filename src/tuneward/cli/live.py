@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tuneward.records import Record
+from tuneward.records import Record, metric_title, reported_metrics
 from tuneward.runs.words import duration, duration_range
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -40,6 +40,9 @@ ROWS = (
     ("grad_norm", "gradient norm", ".2g"),
 )
 """Metric, its name on screen, its format."""
+MOST_PARTS = 6
+"""Rows for what the reward reports beside its score, such as the parts of a composition."""
+WIDEST_TITLE = 24
 
 SEVERITY_STYLES = {"stop": "bold red", "warning": "yellow", "info": "cyan"}
 
@@ -140,11 +143,14 @@ class LiveDisplay:
         table.add_row("", *(Text(name, style="dim") for name in ("start", "now", "validation, base", "validation")))
         base = next((e for e in self._evaluations if e["step"] == 0), {})
         latest = self._evaluations[-1] if self._evaluations else {}
-        for name, title, form in ROWS:
+        held_out = ("held_out", "held-out reward", ".3f")
+        parts = reported_metrics([latest, self._last])[:MOST_PARTS]
+        named = [(name, shorten(metric_title(name)), ".3f") for name in parts]
+        for name, title, form in (ROWS[0], held_out, *named, *ROWS[1:]):
             values = [_format(source, name, form) for source in (self._first, self._last, base, latest)]
             if any(values):
                 values[1] = f"[bold]{values[1]}[/]"
-                table.add_row(title, *values)
+                table.add_row(Text(title), *values)
         return table
 
 
@@ -168,6 +174,11 @@ def plain_line(record: Record, total_steps: int) -> Text:
     return Text("  ".join(parts))
 
 
+def shorten(title: str) -> str:
+    """A name that leaves room for the numbers beside it."""
+    return title if len(title) <= WIDEST_TITLE else f"{title[: WIDEST_TITLE - 1]}…"
+
+
 def sparkline(values: list[float], width: int = SPARK_WIDTH) -> str:
     """Unicode blocks from lowest to highest; longer series are averaged into `width` bins, equal ones stay flat."""
     if len(values) > width:
@@ -184,6 +195,7 @@ def sparkline(values: list[float], width: int = SPARK_WIDTH) -> str:
 def _measured(record: Record) -> list[str]:
     shown = (("reward_mean", "reward", ".3f"), ("exact", "exact", ".0%"), ("entropy", "entropy", ".2f"))
     parts = [f"{title} {record[name]:{form}}" for name, title, form in shown if name in record]
+    parts += [f"held-out {record['held_out']:.3f}"] if "held_out" in record else []
     length = record.get("completion_length_mean")
     return parts if length is None else [*parts, f"len {length:.0f}"]
 

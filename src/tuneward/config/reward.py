@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from tuneward.config.section import InputFile, Positive, Section
+from tuneward.config.section import INPUT_FILE, InputFile, Positive, Section
 
 GRADER_KINDS = ("file", "template", "function", "endpoint", "openai", "judge")
 """Keys of `GraderConfig` that name a grader; exactly one is given."""
+
+PART_NAME = re.compile(r"[A-Za-z0-9_-]+")
+RESERVED_PARTS = ("gated", "length_penalty")
+"""Metrics that a composition itself reports beside those of its parts."""
 
 
 class EndpointConfig(Section):
@@ -57,10 +63,11 @@ class JudgeConfig(Section):
 
     model: str
     """Name at the address of `connection`."""
-    rubric: str = "instruction_following"
+    rubric: Annotated[str, INPUT_FILE] = "instruction_following"
     """A ready-made rubric (`tuneward rewards list`), or a Markdown file with one."""
     scale: tuple[float, float] | None = None
-    """Lowest and highest score of the judge, mapped to 0 and 1; None: as the rubric says."""
+    """Lowest and highest score of the judge, mapped to 0 and 1; None: as the rubric says. A rubric whose criteria make
+    the reward only records this score."""
     variables: dict[str, str] = Field(default_factory=dict)
     """Variable of the rubric → field of the row, such as `context: metadata.article`."""
     votes: Positive = 1
@@ -69,6 +76,12 @@ class JudgeConfig(Section):
     """Length limit of one judgement."""
     cache: bool = True
     """Judge the same completion of the same prompt only once a run."""
+
+    @field_validator("rubric")
+    @classmethod
+    def _name_or_file(cls, rubric: str) -> str:
+        """A file ends with `.md`; a name has been taken for a file when it stood in a configuration file."""
+        return rubric if rubric.endswith(".md") else Path(rubric).name
 
 
 class GraderConfig(Section):
@@ -97,7 +110,8 @@ class GraderConfig(Section):
     batch_size: Positive = 64
     """Samples sent in one call."""
     workers: Positive = 1
-    """Reward processes that run at the same time."""
+    """Reward processes at the same time, or calls of a function on AWS. Not given: 12 calls there, and as many
+    processes of a function here as there are processors."""
     retries: int = Field(2, ge=0, le=10)
     """Further calls for samples whose call failed, before `on_failure` decides."""
     isolation: Literal["process", "sandbox"] | None = None
@@ -136,6 +150,12 @@ class PartConfig(GraderConfig):
     range: tuple[float, float] | None = None
     """Scores are cut to this range and mapped to 0 and 1 before they are weighed; None leaves them as they are."""
 
+    @model_validator(mode="after")
+    def _has_extent(self) -> Self:
+        if self.range is not None and self.range[0] >= self.range[1]:
+            raise ValueError(f"range {list(self.range)} must name its lower end first, and the two must differ")
+        return self
+
 
 class LengthPenaltyConfig(Section):
     """What long completions lose. Source: the soft overlong punishment of DAPO, arXiv 2503.14476, by characters."""
@@ -162,11 +182,28 @@ class ComposeConfig(Section):
     normalize: bool = False
     """Divide the sum by the sum of the weights."""
     gate_reward: float = 0.0
-    """Reward of a completion that failed a gate."""
+    """Reward of a completion that failed a gate, as it is: neither `length_penalty` nor `clip` touches it."""
     clip: tuple[float, float] | None = None
     """The reward is cut to this range at the end."""
     length_penalty: LengthPenaltyConfig | None = None
     """Taken off before the cut."""
+
+    @model_validator(mode="after")
+    def _makes_a_reward(self) -> Self:
+        for name in self.parts:
+            if not PART_NAME.fullmatch(name) or name in RESERVED_PARTS:
+                raise ValueError(
+                    f'parts: "{name}" cannot name a part; use letters, digits, _ and -, but none of '
+                    f"{', '.join(RESERVED_PARTS)}"
+                )
+        weights = [part.weight for part in self.parts.values()]
+        if not any(weights):
+            raise ValueError("every part has weight 0, so there would be no reward; give one of them a weight")
+        if self.normalize and sum(weights) <= 0:
+            raise ValueError(f"normalize divides by the sum of the weights, which is {sum(weights):g}")
+        if self.clip is not None and self.clip[0] >= self.clip[1]:
+            raise ValueError(f"clip {list(self.clip)} must name its lower end first, and the two must differ")
+        return self
 
 
 class RewardConfig(GraderConfig):
@@ -178,6 +215,8 @@ class RewardConfig(GraderConfig):
     """A second grader, measured beside the reward and never trained on: a reward that rises alone is being gamed."""
     on_failure: Literal["exclude", "zero", "fail"] = "exclude"
     """After all retries: `exclude` leaves the sample out of its group, `zero` gives it 0, `fail` stops the run."""
+    check: bool = True
+    """Test the reward on 16 training rows before the first step, as `tuneward rewards test` does on more."""
     error_budget: float = Field(0.1, ge=0, le=1)
     """Share of failed samples, over at least 50, above which the run stops with the reason."""
 

@@ -18,7 +18,7 @@ def sample_seed(run_seed: int, step: int, prompt_id: str, index: int) -> int:
     return int.from_bytes(hashlib.blake2b(identity, digest_size=8).digest(), "little")
 
 
-def uniforms(seeds: NDArray[np.uint64], position: int) -> NDArray[np.float64]:
+def uniforms(seeds: NDArray[np.uint64], position: int | NDArray[np.int64]) -> NDArray[np.float64]:
     """One number in [0, 1) per sample for a token position, by a counter-based generator.
 
     The SplitMix64 output function over (seed, position): no state to carry, so a resumed or re-batched
@@ -26,12 +26,12 @@ def uniforms(seeds: NDArray[np.uint64], position: int) -> NDArray[np.float64]:
 
     Args:
         seeds: [n] uint64.
-        position: index of the token within its completion.
+        position: index of the token within its completion; one for all, or [n].
 
     Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
     """
     with np.errstate(over="ignore"):
-        z = seeds + np.uint64(0x9E3779B97F4A7C15) * np.uint64(position + 1)
+        z: NDArray[np.uint64] = seeds + np.uint64(0x9E3779B97F4A7C15) * np.asarray(position + 1, dtype=np.uint64)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z = z ^ (z >> np.uint64(31))

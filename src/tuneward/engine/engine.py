@@ -14,7 +14,8 @@ from tuneward.engine.scorer import Pair, completion_logprobs
 from tuneward.models.chat import ChatTokenizer
 from tuneward.types import Completion, Group, Prompt
 
-OnGroup = Callable[[Group], None]
+OnCompletion = Callable[[Prompt, Completion], None]
+"""Called with each completion as soon as it is whole, in the order in which they end."""
 
 
 class Engine:
@@ -39,7 +40,7 @@ class Engine:
         *,
         run_seed: int,
         step: int,
-        on_group: OnGroup | None = None,
+        on_completion: OnCompletion | None = None,
         record: ForwardRecord | None = None,
     ) -> list[Group]:
         """Sample n completions of each prompt.
@@ -51,7 +52,7 @@ class Engine:
             n: completions per prompt.
             params: temperature and limits.
             run_seed, step: identity of this rollout.
-            on_group: called as soon as all completions of a group are there, while others still decode.
+            on_completion: called as soon as a completion has ended, while others still decode.
             record: keeps what the model computes, for an update of this very policy.
 
         Returns:
@@ -64,7 +65,7 @@ class Engine:
         wave = max(1, self.max_rows // n)
         with self.model.merged(record):
             for start in range(0, len(prompts), wave):
-                groups += self._wave(prompts[start : start + wave], n, params, run_seed, step, on_group, record)
+                groups += self._wave(prompts[start : start + wave], n, params, run_seed, step, on_completion, record)
         return groups
 
     def _wave(
@@ -74,23 +75,18 @@ class Engine:
         params: SamplingParams,
         run_seed: int,
         step: int,
-        on_group: OnGroup | None,
+        on_completion: OnCompletion | None,
         record: ForwardRecord | None,
     ) -> list[Group]:
-        unfinished = [n] * len(prompts)
-        drawn: list[list[SampledTokens | None]] = [[None] * n for _ in prompts]
-        groups: list[Group | None] = [None] * len(prompts)
+        drawn: list[list[Completion | None]] = [[None] * n for _ in prompts]
 
         def note(number: int, sample: SampledTokens) -> None:
             if sample.finish_reason is None:
                 return
             prompt, index = divmod(number, n)
-            drawn[prompt][index] = sample
-            unfinished[prompt] -= 1
-            if unfinished[prompt] == 0:
-                groups[prompt] = group = self._group(prompts[prompt], drawn[prompt])
-                if on_group is not None:
-                    on_group(group)
+            drawn[prompt][index] = completion = self._completion(index, sample)
+            if on_completion is not None:
+                on_completion(prompts[prompt], completion)
 
         sample_tokens(
             self.model,
@@ -102,25 +98,24 @@ class Engine:
             on_token=note,
             record=record,
         )
-        return [group for group in groups if group is not None]
+        return [group_of(prompt, completions) for prompt, completions in zip(prompts, drawn, strict=True)]
 
-    def _group(self, prompt: Prompt, samples: list[SampledTokens | None]) -> Group:
-        return Group(
-            prompt,
-            tuple(
-                Completion(
-                    index=index,
-                    token_ids=tuple(sample.token_ids),
-                    logprobs=tuple(sample.logprobs),
-                    entropies=tuple(sample.entropies),
-                    text=self.tokenizer.decode(sample.token_ids),
-                    finish_reason=sample.finish_reason,
-                )
-                for index, sample in enumerate(samples)
-                if sample is not None and sample.finish_reason is not None
-            ),
+    def _completion(self, index: int, sample: SampledTokens) -> Completion:
+        assert sample.finish_reason is not None
+        return Completion(
+            index=index,
+            token_ids=tuple(sample.token_ids),
+            logprobs=tuple(sample.logprobs),
+            entropies=tuple(sample.entropies),
+            text=self.tokenizer.decode(sample.token_ids),
+            finish_reason=sample.finish_reason,
         )
 
     def logprobs(self, pairs: Sequence[Pair], temperature: float, record: ForwardRecord | None = None) -> Tensor:
         """See `completion_logprobs`."""
         return completion_logprobs(self.model, pairs, temperature, record)
+
+
+def group_of(prompt: Prompt, completions: Sequence[Completion | None]) -> Group:
+    """The group of a prompt whose completions have all ended."""
+    return Group(prompt, tuple(completion for completion in completions if completion is not None))

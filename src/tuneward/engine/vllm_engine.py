@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneward.engine.draw import sample_seed
-from tuneward.engine.engine import Engine, OnGroup
+from tuneward.engine.engine import Engine, OnCompletion, group_of
 from tuneward.engine.forward import PackedModel
 from tuneward.engine.record import ForwardRecord
 from tuneward.engine.sampler import SampledTokens, SamplingParams
@@ -21,7 +21,7 @@ from tuneward.engine.vllm_adapter import ServedAdapter
 from tuneward.engine.vllm_client import RefusedError, VllmClient, check_model, check_version
 from tuneward.errors import EngineError, NonFiniteError
 from tuneward.models.chat import ChatTokenizer
-from tuneward.types import FinishReason, Group, Prompt
+from tuneward.types import Completion, FinishReason, Group, Prompt
 
 PLAIN_SAMPLING = {
     "top_k": 0,
@@ -81,7 +81,7 @@ class VllmEngine(Engine):
         *,
         run_seed: int,
         step: int,
-        on_group: OnGroup | None = None,
+        on_completion: OnCompletion | None = None,
         record: ForwardRecord | None = None,
     ) -> list[Group]:
         """See `Engine.sample`; the server has the newest adapter before it is asked.
@@ -98,8 +98,7 @@ class VllmEngine(Engine):
         """
         del record
         model = self._adapter.synchronise()
-        drawn: list[list[SampledTokens | None]] = [[None] * n for _ in prompts]
-        groups: list[Group | None] = [None] * len(prompts)
+        drawn: list[list[Completion | None]] = [[None] * n for _ in prompts]
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="vllm") as pool:
             place: dict[Future[SampledTokens], tuple[int, int]] = {
                 pool.submit(self._complete, model, prompt, sample_seed(run_seed, step, prompt.id, j), params): (i, j)
@@ -109,15 +108,13 @@ class VllmEngine(Engine):
             try:
                 for future in as_completed(place):
                     i, j = place[future]
-                    drawn[i][j] = future.result()
-                    if None not in drawn[i]:
-                        groups[i] = group = self._group(prompts[i], drawn[i])
-                        if on_group is not None:
-                            on_group(group)
+                    drawn[i][j] = completion = self._completion(j, future.result())
+                    if on_completion is not None:
+                        on_completion(prompts[i], completion)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        return [group for group in groups if group is not None]
+        return [group_of(prompt, completions) for prompt, completions in zip(prompts, drawn, strict=True)]
 
     def close(self) -> None:
         """Take the adapter off the server, where it still answers."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 
 from tuneward.config import GraderConfig, RewardConfig
+from tuneward.errors import GraderError
+from tuneward.rewards.compose import build_composition
 from tuneward.rewards.event import build_event, parse_answer, read_answer
+from tuneward.rewards.held_out import PLACE, HeldOutGrader
 from tuneward.rewards.lambda_file import LambdaFileGrader
+from tuneward.rewards.place import relocate
 from tuneward.rewards.policy import FailurePolicy, FailuresAsZero
 from tuneward.types import Grader
 
@@ -15,13 +19,19 @@ __all__ = [
     "LambdaFileGrader",
     "build_event",
     "build_grader",
+    "build_held_out",
     "build_reward",
     "parse_answer",
     "read_answer",
 ]
 
 BUILDERS = {
+    "judge": "tuneward.rewards.judge.judge:JudgeGrader",
+    "openai": "tuneward.rewards.openai.grader:OpenAIGrader",
     "file": "tuneward.rewards.lambda_file:LambdaFileGrader",
+    "template": "tuneward.rewards.templates:build",
+    "endpoint": "tuneward.rewards.endpoint:build_endpoint_grader",
+    "function": "tuneward.rewards.functions.grader:build_function_grader",
 }
 """Kind of grader in a configuration → who builds it; loaded when asked for, so that no kind costs the others."""
 
@@ -36,12 +46,28 @@ def build_reward(config: RewardConfig) -> Grader:
     return FailuresAsZero(grader) if config.on_failure == "zero" else grader
 
 
+def build_held_out(config: RewardConfig) -> Grader | None:
+    """The grader that only measures; None when the configuration has none. It never raises while scoring.
+
+    Raises:
+        GraderError: as `build_grader`.
+    """
+    if config.held_out is None:
+        return None
+    try:
+        return HeldOutGrader(build_grader(config.held_out))
+    except GraderError as error:
+        raise GraderError(relocate(str(error), PLACE)) from error
+
+
 def build_grader(config: GraderConfig) -> Grader:
-    """The grader a configuration asks for, checked and warm; the caller closes it.
+    """The grader or composition a configuration asks for, checked and warm; the caller closes it.
 
     Raises:
         GraderError: it cannot be built, for example because its file is missing or does not load.
     """
+    if isinstance(config, RewardConfig) and config.compose is not None:
+        return build_composition(config.compose, build_grader)
     module, _, builder = BUILDERS[config.kind].partition(":")
     grader: Grader = getattr(import_module(module), builder)(config)
     return grader

@@ -189,7 +189,9 @@ def _batches(items: dict[int, bytes], batch_size: int, limit_bytes: int) -> Iter
 
 
 def _parts(failed: list[int], call: Call) -> list[list[int]]:
-    """The batches in which failed samples are tried again."""
+    """The batches in which failed samples are tried again; none for a caller that has tried in vain itself."""
+    if call.kind == "unreachable":
+        return []
     if not failed or call.kind == "answer":
         return [failed] if failed else []
     is_quick = call.kind != "timeout" and call.wall_s < QUICK_CALL_S

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from concurrent.futures import Future
 from queue import SimpleQueue
 
@@ -11,6 +12,7 @@ from tuneward.errors import GraderError
 from tuneward.rewards.problems import explain_call, explain_load
 from tuneward.rewards.process import Call, KeptProcess
 from tuneward.rewards.program import Program
+from tuneward.rewards.sandbox.launch import launch
 from tuneward.types import Verdict
 
 _Job = tuple[bytes, "Future[Call]"]
@@ -19,36 +21,36 @@ _Job = tuple[bytes, "Future[Call]"]
 class ProcessPool:
     """Answers events in up to `workers` processes at the same time; a `Caller` of `event_grader.py`.
 
-    The constructor loads the program once in a process, so a broken file is known before any work is done; the
-    other processes start meanwhile.
+    The constructor loads the program once in a process, so a broken file is known before any work is done. The
+    process that was busy last is asked first, since it is the warmest.
 
     Args:
         program: the code and its limits.
-        workers: processes.
+        workers: processes, at most.
+        is_lazy: start further processes only when all others are busy, instead of at once.
 
     Raises:
-        GraderError: the file does not load, or has no handler that takes (event, context).
+        GraderError: the file does not load, or has no handler that takes (event, context); or the program wants a
+            sandbox and there is none.
     """
 
-    def __init__(self, program: Program, workers: int) -> None:
+    def __init__(self, program: Program, workers: int, *, is_lazy: bool = False) -> None:
         self._program = program
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._launch = launch(program)
         self._lock = threading.Lock()
-        self._closed = threading.Event()
+        self._is_closed = False
         self._owner = os.getpid()
-        self._processes = [KeptProcess(program.setup()) for _ in range(workers)]
-        self._threads = [
-            threading.Thread(target=_serve, args=(process, self._jobs), name=f"reward-{index}", daemon=True)
-            for index, process in enumerate(self._processes)
+        self._backlog: deque[_Job] = deque()
+        self._slots = [
+            _Slot(self, KeptProcess(self._launch.setup, self._launch.environment), index) for index in range(workers)
         ]
+        self._idle = self._slots[::-1]  # The last one is asked next.
         try:
-            for process in self._processes:
-                process.start()
-            report = self._processes[0].wait_loaded()
+            for slot in self._slots[: 1 if is_lazy else workers]:
+                slot.process.start()
+            report = self._slots[0].process.wait_loaded()
         except OSError as error:
             report = {"kind": "lost", "reason": str(error)}
-        for thread in self._threads:
-            thread.start()
         if report["kind"] != "ok":
             self.close()
             raise GraderError(explain_load(report, program))
@@ -68,7 +70,8 @@ class ProcessPool:
 
     @property
     def isolation(self) -> str:
-        return self._program.isolation
+        """What holds the processes in fact; see `Receipt.isolation`."""
+        return self._launch.isolation
 
     def submit(self, event: bytes) -> Future[Call]:
         """Have one event (JSON) answered; the future never fails.
@@ -81,10 +84,12 @@ class ProcessPool:
             raise GraderError(f"{self.name}: the grader belongs to another process. Build one in each process.")
         future: Future[Call] = Future()
         with self._lock:
-            if self._closed.is_set():
+            if self._is_closed:
                 future.set_result(Call("closed"))
+            elif self._idle:
+                self._idle.pop().take((event, future))
             else:
-                self._jobs.put((event, future))
+                self._backlog.append((event, future))
         return future
 
     def explain(self, call: Call, samples: int) -> tuple[Verdict, str]:
@@ -94,24 +99,56 @@ class ProcessPool:
     def close(self) -> None:
         """End every process and whatever they started; calls under way end as failed. Safe to call twice."""
         with self._lock:
-            if self._closed.is_set():
+            if self._is_closed:
                 return
-            self._closed.set()
-        for process in self._processes:
-            process.end()
-        for _ in self._threads:
-            self._jobs.put(None)
-        for thread in self._threads:
-            thread.join()
-        for process in self._processes:
-            process.close_pipes()
+            self._is_closed = True
+            waiting = list(self._backlog)
+            self._backlog.clear()
+        for _, future in waiting:
+            future.set_result(Call("closed"))
+        for slot in self._slots:
+            slot.process.end()
+        for slot in self._slots:
+            slot.close()
+
+    def _next_job(self, slot: _Slot) -> _Job | None:
+        """What a slot that is done does next; None: it is idle now."""
+        with self._lock:
+            if self._backlog:
+                return self._backlog.popleft()
+            self._idle.append(slot)
+            return None
 
 
-def _serve(process: KeptProcess, jobs: SimpleQueue[_Job | None]) -> None:
-    """Body of the thread that owns one process; waiting for it costs the trainer no interpreter time."""
-    while (job := jobs.get()) is not None:
-        event, future = job
-        try:
-            future.set_result(process.call(event))
-        except BaseException as error:
-            future.set_exception(error)
+class _Slot:
+    """One process and the thread that waits for it, which costs the trainer no interpreter time."""
+
+    def __init__(self, pool: ProcessPool, process: KeptProcess, index: int) -> None:
+        self.process = process
+        self._pool = pool
+        self._inbox: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name=f"reward-{index}", daemon=True)
+
+    def take(self, job: _Job) -> None:
+        """Start on a job; the process, too, when it has not been started."""
+        if self._thread.ident is None:
+            self._thread.start()
+        self._inbox.put(job)
+
+    def close(self) -> None:
+        """Wait for the thread and give the descriptors back; the process has ended before."""
+        self._inbox.put(None)
+        if self._thread.ident is not None:
+            self._thread.join()
+        self.process.close_pipes()
+
+    def _serve(self) -> None:
+        job: _Job | None
+        while (job := self._inbox.get()) is not None:
+            while job is not None:
+                event, future = job
+                try:
+                    future.set_result(self.process.call(event))
+                except BaseException as error:
+                    future.set_exception(error)
+                job = self._pool._next_job(self)

@@ -22,7 +22,10 @@ def explain_load(report: Mapping[str, Any], program: Program) -> str:
         case "raised":
             advice = ""
             if report["type"] == "ModuleNotFoundError":
-                advice = " Install the module in the environment that runs tuneward, or put it beside the file."
+                beside = (
+                    "" if program.isolation == "sandbox" and program.folder is None else ", or put it beside the file"
+                )
+                advice = f" Install the module in the environment that runs tuneward{beside}."
             return f"{file}{_line(report)}: loading the file failed with {_error(report)}.{advice}"
         case "missing":
             functions: list[str] = report["functions"]
@@ -36,6 +39,8 @@ def explain_load(report: Mapping[str, Any], program: Program) -> str:
         case "timeout":
             limit = f"{program.import_timeout_s:g} s"
             return f"{file}: loading the file took longer than {limit}. Move slow work into {handler}."
+        case "oom":
+            return f"{file}: loading the file took too much memory. Load less, or load it in {handler}."
         case "died":
             return f"{file}: the process {_ending(report['exit_code'])} while loading the file."
         case _:

@@ -24,9 +24,20 @@ PASSED_VARIABLES = frozenset({
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR",
     "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+    "TUNEWARD_ALLOW_UNISOLATED",
 })  # fmt: skip
 PASSED_PREFIXES = ("LC_", "TUNEWARD_REWARD_")
 """`TUNEWARD_REWARD_*` is how a user hands a reward function a key on purpose; no other secret gets there."""
+
+STEADY_VARIABLES = {
+    "PYTHONHASHSEED": "0",  # The order of a set of strings must not differ from one process to the next.
+    # One core each, lest numerical libraries in reward processes compete with training for all of them; fewer
+    # arenas, because each maps 64 MiB that would count against the memory limit.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +63,13 @@ class KeptProcess:
 
     Args:
         setup: what the reward process needs, see `keeper.worker.Setup`.
+        environment: variables of the keeper and, without a sandbox, of the reward process; None: those of this
+            process that `reward_environment` lets through.
     """
 
-    def __init__(self, setup: Mapping[str, Any]) -> None:
+    def __init__(self, setup: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
         self._setup = dict(setup)
+        self._environment = environment
         self._limit_s = setup["import_timeout_s"] * 2 + setup["timeout_s"] + GRACE_S
         self._popen: subprocess.Popen[bytes] | None = None
         self._report: dict[str, Any] | None = None
@@ -74,7 +88,7 @@ class KeptProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=reward_environment(os.environ),
+                env=reward_environment(os.environ) if self._environment is None else self._environment,
                 bufsize=0,
                 start_new_session=True,  # A Ctrl-C in the terminal is the trainer's business.
             )
@@ -170,12 +184,4 @@ def reward_environment(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if name in PASSED_VARIABLES or name.startswith(PASSED_PREFIXES)
     }
-    return kept | {
-        "PYTHONHASHSEED": "0",  # The order of a set of strings must not differ from one process to the next.
-        # One core each, lest numerical libraries in reward processes compete with training for all of them; fewer
-        # arenas, because each maps 64 MiB that would count against the memory limit.
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "2",
-    }
+    return kept | STEADY_VARIABLES

@@ -20,7 +20,7 @@ from tuneward.rewards.policy import FailurePolicy
 from tuneward.rl.kl import k3
 from tuneward.rl.measure import step_record
 from tuneward.rl.policy import Policy
-from tuneward.rl.rollout import Rollout, roll_out
+from tuneward.rl.rollout import OnSample, Rollout, roll_out
 from tuneward.rl.schedule import PromptSchedule
 from tuneward.rl.step import train_step
 from tuneward.rl.stopping import Progress
@@ -66,6 +66,7 @@ def training_loop(
     record: ForwardRecord | None = None,
     roofline: Roofline | None = None,
     first_rollout: Rollout | None = None,
+    on_sample: OnSample | None = None,
 ) -> str:
     """Train from `progress.step` to the end; returns why it ended, in words.
 
@@ -73,6 +74,7 @@ def training_loop(
         record: where rollouts keep what the model computed, for the update to take over.
         roofline: the machine's best, to measure steps against.
         first_rollout: rollout of the next step when the checks before training have already made it.
+        on_sample: sees each training sample as it is handed to the grader.
 
     Raises:
         TrainingError: non-finite numbers that would not go away.
@@ -93,6 +95,7 @@ def training_loop(
                 run_seed=config.run.seed,
                 step=step,
                 record=record,
+                on_sample=on_sample,
             )
         except NonFiniteError as error:
             rollout = None

@@ -11,9 +11,10 @@ import numpy as np
 
 from tuneward.engine.roofline import Roofline
 from tuneward.engine.tree import build_tree
+from tuneward.rewards.usage import total_usage
 from tuneward.rl.rollout import Rollout
 from tuneward.rl.step import StepResult
-from tuneward.types import Score
+from tuneward.types import Score, Verdict
 
 
 def step_record(
@@ -29,7 +30,8 @@ def step_record(
     record |= {
         "zero_signal_share": result.signal.zero_signal_groups / max(1, result.signal.groups),
         "advantage_abs_mean": float(result.signal.advantages.abs().mean()),
-        "grader_errors": sum(score.is_failed for score in rollout.all_scores),
+        **verdict_counts(rollout.all_scores),
+        **usage_numbers(rollout.all_scores),
         "trained_tokens": update.tokens,
         "learning_rate": result.learning_rate,
     }
@@ -99,6 +101,36 @@ def component_means(scores: Sequence[Score]) -> dict[str, float]:
         for name, value in score.metrics.items():
             values.setdefault(f"metric/{name}", []).append(value)
     return {name: float(np.mean(column)) for name, column in sorted(values.items())}
+
+
+def verdict_counts(scores: Sequence[Score]) -> dict[str, int]:
+    """Samples by how the grader's call for them ended, and all failures together."""
+    verdicts = [score.receipt.verdict for score in scores]
+    counts = {f"verdict_{verdict}": verdicts.count(verdict) for verdict in Verdict}
+    return {"grader_errors": len(verdicts) - counts["verdict_ok"], **counts}
+
+
+def usage_numbers(scores: Sequence[Score]) -> dict[str, int]:
+    """Calls and tokens of judge models; empty when none was asked."""
+    return {f"judge_{name}": count for name, count in total_usage(scores).items()}
+
+
+def held_out_numbers(scores: Sequence[Score]) -> dict[str, float]:
+    """What the held-out grader found; its mean is absent when it could score nothing."""
+    if not scores:
+        return {}
+    values = [score.reward for score in scores if not score.is_failed]
+    numbers: dict[str, float] = {"held_out_samples": len(values), "held_out_errors": len(scores) - len(values)}
+    if values:
+        numbers["held_out"] = float(np.mean(values))
+        numbers["held_out_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return numbers
+
+
+def add_usage(record: dict[str, Any], scores: Sequence[Score]) -> None:
+    """Add the calls and tokens of further scores to those a record already has."""
+    for name, count in usage_numbers(scores).items():
+        record[name] = record.get(name, 0) + count
 
 
 def rollout_numbers(rollout: Rollout) -> dict[str, float]:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from tuneward.engine.engine import Engine
 from tuneward.engine.record import ForwardRecord
 from tuneward.engine.sampler import SamplingParams
-from tuneward.types import Grader, Group, Prompt, Sample, Score
+from tuneward.rl.scoring import ScoringQueue
+from tuneward.types import Completion, Grader, Group, Prompt, Sample, Score
 
-SCORING_THREADS = 4
-"""Groups handed to the grader at once; the grader itself bounds its processes."""
+SCORING_THREADS = 8
+"""Calls to the grader at once; the grader itself bounds its processes."""
+SAMPLES_PER_CALL = 8
+"""In one call while the grader keeps up, or a whole group's; a backlog is shared among the threads."""
+
+OnSample = Callable[[Sample, int], None]
+"""Called with each sample and its index in the group, as soon as it can be scored; must return at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +50,19 @@ def roll_out(
     run_seed: int,
     step: int,
     record: ForwardRecord | None = None,
+    on_sample: OnSample | None = None,
 ) -> Rollout:
-    """Sample completions of each prompt; a group is scored as soon as it is whole, while others still decode.
+    """Sample completions of each prompt; each is scored as soon as it has ended, while others still decode.
 
     Args:
+        engine: samples.
+        grader: scores; in which calls it gets the samples depends on when they end.
+        prompts: distinct ids.
+        samples_per_prompt: completions of each.
+        params: temperature and limits.
+        run_seed, step: identity of this rollout.
         record: cleared, then keeps what the model computes, for an update of this very policy.
+        on_sample: sees each sample as it is handed to the grader.
 
     Raises:
         NonFiniteError: the model produced NaN or infinite logits.
@@ -57,19 +71,25 @@ def roll_out(
     started = time.perf_counter()
     if record is not None:
         record.clear()
-    pending: dict[str, Future[list[Score]]] = {}
-    with ThreadPoolExecutor(SCORING_THREADS, thread_name_prefix="grader") as pool:
+    most = max(samples_per_prompt, SAMPLES_PER_CALL)
+    with closing(ScoringQueue(grader, threads=SCORING_THREADS, most=most)) as queue:
 
-        def score(group: Group) -> None:
-            samples = [
-                Sample(f"{step}/{group.id}/{completion.index}", group.prompt.row, completion.text)
-                for completion in group.completions
-            ]
-            pending[group.id] = pool.submit(grader.score, samples)
+        def score(prompt: Prompt, completion: Completion) -> None:
+            sample = Sample(_sample_id(step, prompt, completion), prompt.row, completion.text)
+            queue.add(sample)
+            if on_sample is not None:
+                on_sample(sample, completion.index)
 
         groups = engine.sample(
-            prompts, samples_per_prompt, params, run_seed=run_seed, step=step, on_group=score, record=record
+            prompts, samples_per_prompt, params, run_seed=run_seed, step=step, on_completion=score, record=record
         )
         sampled = time.perf_counter()
-        scores = tuple(tuple(pending[group.id].result()) for group in groups)
+        found = queue.finish()
+    scores = tuple(
+        tuple(found[_sample_id(step, group.prompt, completion)] for completion in group.completions) for group in groups
+    )
     return Rollout(tuple(groups), scores, sampled - started, time.perf_counter() - sampled, record)
+
+
+def _sample_id(step: int, prompt: Prompt, completion: Completion) -> str:
+    return f"{step}/{prompt.id}/{completion.index}"

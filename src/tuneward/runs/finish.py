@@ -72,6 +72,8 @@ def finish(run: RunFolder, config: Config, progress: Progress, validation: list[
         "memory": ending.memory,
         "comparison": comparison.to_json() if comparison else None,
     }
+    if config.reward.held_out is not None and tuned:
+        result["held_out"] = _held_out_summary(base, tuned, config)
     if tuned:
         _write_samples(run, validation, base, tuned)
     write_json(run.result, result)
@@ -89,26 +91,39 @@ def read_evaluation(run: RunFolder, step: int) -> list[dict[str, Any]]:
 
 def compare_evaluations(base: list[dict[str, Any]], tuned: list[dict[str, Any]], config: Config) -> Comparison:
     """Paired comparison of two evaluations over the same rows, by row id."""
+    return _compare(base, tuned, config, "reward")
+
+
+def _compare(base: list[dict[str, Any]], tuned: list[dict[str, Any]], config: Config, name: str) -> Comparison:
     tuned_by_id = {row["id"]: row for row in tuned}
     pairs = [(row, tuned_by_id[row["id"]]) for row in base if row["id"] in tuned_by_id]
     return compare_paired(
-        [_reward(row) for row, _ in pairs],
-        [_reward(row) for _, row in pairs],
+        [_score(row, name) for row, _ in pairs],
+        [_score(row, name) for _, row in pairs],
         threshold=config.evaluation.exact_threshold,
         seed=config.run.seed,
     )
 
 
-def _reward(row: dict[str, Any]) -> float:
-    return math.nan if row["reward"] is None else float(row["reward"])
+def _score(row: dict[str, Any], name: str) -> float:
+    return math.nan if row.get(name) is None else float(row[name])
 
 
 def _summary(rows: list[dict[str, Any]], config: Config) -> dict[str, float | None]:
     rewards = [row["reward"] for row in rows if row["reward"] is not None]
+    seconds = [row["held_out"] for row in rows if row.get("held_out") is not None]
+    held_out = {"held_out": sum(seconds) / len(seconds)} if seconds else {}
     if not rewards:
-        return {"exact": None, "reward": None}
+        return {"exact": None, "reward": None, **held_out}
     exact = sum(reward >= config.evaluation.exact_threshold for reward in rewards) / len(rewards)
-    return {"exact": exact, "reward": sum(rewards) / len(rewards)}
+    return {"exact": exact, "reward": sum(rewards) / len(rewards), **held_out}
+
+
+def _held_out_summary(base: list[dict[str, Any]], tuned: list[dict[str, Any]], config: Config) -> dict[str, Any]:
+    """Paired comparison of held-out scores; exact success is left out, as its threshold is the reward's."""
+    found = _compare(base, tuned, config, "held_out").to_json()
+    names = ("n", "excluded", "base_reward", "tuned_reward", "difference", "interval_low", "interval_high")
+    return {name: found[name] for name in (*names, "reward_p_value")}
 
 
 def _evaluated_steps(run: RunFolder) -> list[int]:

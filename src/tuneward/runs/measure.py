@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from tuneward.config import Config
 from tuneward.evaluation.evaluate import Evaluation, evaluate
 from tuneward.evaluation.statistics import Comparison
-from tuneward.rewards import build_reward
+from tuneward.rewards import build_held_out, build_reward
 from tuneward.runs.finish import compare_evaluations
 from tuneward.runs.folder import open_run
 from tuneward.runs.prepare import engine_for, load_prompts
@@ -19,13 +20,15 @@ def evaluate_model(name: str, config: Config, root: Path) -> Evaluation:
     Raises:
         TunewardError: whatever is wrong with the model, the data or the grader.
     """
-    grader = build_reward(config.reward)
-    try:
+    with ExitStack() as stack:
+        grader = build_reward(config.reward)
+        stack.callback(grader.close)
+        held_out = build_held_out(config.reward)
+        if held_out is not None:
+            stack.callback(held_out.close)
         engine = engine_for(name, root=root, threads=config.threads)
         prompts = load_prompts(config, engine.tokenizer)
-        return evaluate(engine, grader, prompts.validation, config, step=0)
-    finally:
-        grader.close()
+        return evaluate(engine, grader, prompts.validation, config, step=0, held_out=held_out)
 
 
 def compare_run(name: str, config: Config, root: Path) -> Comparison:

@@ -132,6 +132,13 @@ def _story(run: RunData) -> list[str]:
             if best
             else "No evaluation beat the base model's validation reward."
         )
+    held_out = result.get("held_out") or {}
+    if isinstance(held_out.get("difference"), int | float):
+        told.append(
+            f"The held-out grader, which nothing was trained on, gave {held_out['base_reward']:.3f} to the base model "
+            f"and {held_out['tuned_reward']:.3f} to the tuned one ({held_out['difference']:+.3f}, 95 % interval "
+            f"{held_out['interval_low']:+.3f} to {held_out['interval_high']:+.3f})."
+        )
     memory = result.get("memory") or {}
     if memory.get("ratio"):
         measured, expected = (f"{memory[name] / 2**30:.2f}" for name in ("peak_memory_bytes", "expected_bytes"))
@@ -146,13 +153,16 @@ def _tiles(run: RunData) -> list[tuple[str, str, str]]:
     evaluations = run.of_kind("evaluation")
     if not base and evaluations:
         first, last = evaluations[0], evaluations[-1]
-        base = {"exact": first.get("exact"), "reward": first.get("reward_mean")} if first["step"] == 0 else {}
-        tuned = {"exact": last.get("exact"), "reward": last.get("reward_mean")}
+        base = _evaluated(first) if first["step"] == 0 else {}
+        tuned = _evaluated(last)
     tiles = []
     if tuned.get("exact") is not None:
         tiles.append(("Exact success, validation", _percent(tuned["exact"]), _before(base.get("exact"), _percent)))
     if tuned.get("reward") is not None:
         tiles.append(("Reward, validation", _number(tuned["reward"]), _before(base.get("reward"), _number)))
+    if tuned.get("held_out") is not None:
+        before = _before(base.get("held_out"), _number)
+        tiles.append(("Held-out reward, validation", _number(tuned["held_out"]), before))
     if result.get("p_value") is not None:
         tiles.append(("p-value", _chance(result["p_value"]).removeprefix("= "), "chance of this without any effect"))
     steps = run.of_kind("step")
@@ -160,6 +170,10 @@ def _tiles(run: RunData) -> list[tuple[str, str, str]]:
         spent = sum(record.get("timing", {}).get("seconds_step", 0.0) for record in steps)
         tiles.append(("Steps", str(len(steps)), f"{duration(spent)} in steps"))
     return tiles
+
+
+def _evaluated(record: Record) -> dict[str, Any]:
+    return {"exact": record.get("exact"), "reward": record.get("reward_mean"), "held_out": record.get("held_out")}
 
 
 def _before(value: float | None, words: Any) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from tuneward.records import Record
+from tuneward.records import Record, metric_title, reported_metrics
 from tuneward.runs.report_charts import Chart, Points, Series, line_chart, stacked_chart
+
+MOST_PART_CHARTS = 12
 
 
 def charts_of(steps: Sequence[Record], evaluations: Sequence[Record]) -> list[Chart]:
     """The curves of a run, those without values left out."""
-    base = _value(evaluations[0], "reward_mean") if evaluations and evaluations[0]["step"] == 0 else None
     charts = [
         line_chart(
             "Reward",
@@ -20,7 +21,7 @@ def charts_of(steps: Sequence[Record], evaluations: Sequence[Record]) -> list[Ch
                 Series("training", _points(steps, "reward_mean"), "train", is_noisy=True),
                 Series("validation", _points(evaluations, "reward_mean"), "validation", has_dots=True),
             ],
-            reference=base,
+            reference=_base(evaluations, "reward_mean"),
             reference_label="base model",
         ),
         line_chart(
@@ -32,6 +33,18 @@ def charts_of(steps: Sequence[Record], evaluations: Sequence[Record]) -> list[Ch
             ],
             is_share=True,
         ),
+        line_chart(
+            "Held-out reward",
+            "Mean score of the second grader, which nothing is trained on. It should rise with the reward; a reward "
+            "that rises alone is being gamed.",
+            [
+                Series("training", _points(steps, "held_out"), "train", is_noisy=True),
+                Series("validation", _points(evaluations, "held_out"), "validation", has_dots=True),
+            ],
+            reference=_base(evaluations, "held_out"),
+            reference_label="base model",
+        ),
+        *_part_charts(steps, evaluations),
         line_chart(
             "Policy entropy",
             "How undecided the model is at each token. A slow decline is healthy; near 0 it tries nothing new.",
@@ -96,6 +109,22 @@ def charts_of(steps: Sequence[Record], evaluations: Sequence[Record]) -> list[Ch
     return [chart for chart in charts if chart]
 
 
+def _part_charts(steps: Sequence[Record], evaluations: Sequence[Record]) -> Iterator[Chart | None]:
+    """What the reward measures by itself: the parts of a composition first, then what they tell of themselves."""
+    for name in reported_metrics([*steps, *evaluations])[:MOST_PART_CHARTS]:
+        title = metric_title(name)
+        yield line_chart(
+            title[:1].upper() + title[1:],
+            f"Mean of “{title}”, as the reward reports it beside its score.",
+            [
+                Series("training", _points(steps, name), "train", is_noisy=True),
+                Series("validation", _points(evaluations, name), "validation", has_dots=True),
+            ],
+            reference=_base(evaluations, name),
+            reference_label="base model",
+        )
+
+
 def _points(records: Sequence[Record], name: str) -> Points:
     return [(float(record["step"]), float(record[name])) for record in records if name in record]
 
@@ -106,5 +135,7 @@ def _timings(records: Sequence[Record], name: str) -> Points:
     ]
 
 
-def _value(record: Record, name: str) -> float | None:
-    return float(record[name]) if name in record else None
+def _base(evaluations: Sequence[Record], name: str) -> float | None:
+    """A number of the base model's evaluation."""
+    is_known = evaluations and evaluations[0]["step"] == 0 and name in evaluations[0]
+    return float(evaluations[0][name]) if is_known else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from tuneward.advise import Advisor, preflight_advice
@@ -18,17 +18,20 @@ from tuneward.errors import TrainingError
 from tuneward.evaluation.evaluate import Evaluation, evaluate
 from tuneward.records import Record
 from tuneward.rewards import FailurePolicy
+from tuneward.rl.held_out import HeldOutWatch
 from tuneward.rl.loop import training_loop
 from tuneward.rl.policy import Policy
 from tuneward.rl.prove import prove
-from tuneward.rl.rollout import Rollout, roll_out
+from tuneward.rl.rollout import OnSample, Rollout, roll_out
 from tuneward.rl.stopping import Progress
 from tuneward.runs import checkpoint as checkpoints
 from tuneward.runs.eta import time_left
 from tuneward.runs.folder import RunFolder, write_atomically
 from tuneward.runs.memory_check import MemoryCheck
 from tuneward.runs.plan import Plan
+from tuneward.runs.preflight import preflight_record
 from tuneward.runs.prepare import Prompts, make_schedule
+from tuneward.runs.reward_check import check_reward
 from tuneward.runs.sinks import MetricSink
 from tuneward.types import Grader
 
@@ -59,18 +62,22 @@ class Session:
     engine: Engine
     policy: Policy
     grader: Grader
+    held_out: Grader | None
+    """Scores validation answers and some training answers too, only to be measured."""
     sinks: list[MetricSink]
     watcher: Watcher
     stop_requested: Callable[[], str | None]
     progress: Progress = dataclasses.field(default_factory=Progress)
     advisor: Advisor = dataclasses.field(default_factory=Advisor)
     failures: FailurePolicy = dataclasses.field(init=False)
+    watch: HeldOutWatch | None = dataclasses.field(init=False)
     record: ForwardRecord | None = dataclasses.field(init=False)
     step_seconds: list[float] = dataclasses.field(default_factory=list)
     evaluation_seconds: list[float] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.failures = FailurePolicy(self.config.reward.on_failure, self.config.reward.error_budget)
+        self.watch = HeldOutWatch(self.held_out) if self.held_out else None
         self.record = ForwardRecord(self.plan.record_tokens) if self.plan.record_tokens else None
 
     # Hooks of the loop
@@ -80,6 +87,8 @@ class Session:
         if record["kind"] == "step":
             self.step_seconds.append(record["timing"]["seconds_step"])
             record["timing"] |= self._time_left(record["step"])
+            if self.watch is not None:
+                self.watch.add_to(record)
             self.memory.note(record)
         self._write(record)
         for advice in self.advisor.observe(record):
@@ -110,7 +119,9 @@ class Session:
 
     def evaluate_now(self, step: int, extra: dict[str, float]) -> Evaluation:
         """Evaluate the policy, keep each row's answer, emit the record."""
-        evaluation = evaluate(self.engine, self.grader, self.prompts.validation, self.config, step=step)
+        evaluation = evaluate(
+            self.engine, self.grader, self.prompts.validation, self.config, step=step, held_out=self.held_out
+        )
         self.failures.observe(list(evaluation.scores))
         if math.isnan(evaluation.reward):
             raise TrainingError(
@@ -127,8 +138,12 @@ class Session:
         """Evaluate the base model, look for signal, and save step 0; returns step 1's rollout, already made.
 
         Raises:
+            GraderError: the reward cannot be trained on, see `check_reward`.
             TrainingError: no group has differing rewards, unless the configuration says to go on.
         """
+        if self.config.reward.check:
+            rows = [prompt.row for prompt in self.prompts.train]
+            check_reward(self.grader, rows, self.config.reward, self._write)
         base = self.evaluate_now(0, {})
         self.progress.note_evaluation(0, base.reward, self.config.evaluation)
         rollout = self._preflight(base)
@@ -148,12 +163,13 @@ class Session:
                 roll_out(
                     self.engine, self.grader, schedule.batch(step), training.samples_per_prompt, params,
                     run_seed=self.config.run.seed, step=step,
-                    record=None if chosen else self.record,  # only step 1's is trained on
+                    # only step 1's is trained on
+                    record=None if chosen else self.record, on_sample=None if chosen else self._on_sample,
                 )
             )  # fmt: skip
             seen += len(chosen[-1].groups)
             step += 1
-        record = _preflight_record(chosen, base)
+        record = preflight_record(chosen, base)
         self._write(record)
         for advice in preflight_advice(**{key: value for key, value in record.items() if key not in ("kind", "step")}):
             message = f"{advice.message} {advice.action}"
@@ -195,6 +211,7 @@ class Session:
             # A server's machine is not this one, so this one's bound says nothing of its sampling.
             roofline=roofline_of(self.policy.model) if self.config.rollout.engine == "torch" else None,
             first_rollout=first_rollout,
+            on_sample=self._on_sample,
         )
 
     def check_memory(self) -> None:
@@ -217,6 +234,15 @@ class Session:
         self.step_seconds, self.evaluation_seconds = state["step_seconds"], state["evaluation_seconds"]
         return True
 
+    def close(self) -> None:
+        """Let go of what is scored in the background."""
+        if self.watch is not None:
+            self.watch.close()
+
+    @property
+    def _on_sample(self) -> OnSample | None:
+        return self.watch.see if self.watch is not None else None
+
     def event(self, code: str, message: str) -> None:
         self._write({"kind": "event", "step": self.progress.step, "code": code, "message": message})
 
@@ -237,24 +263,6 @@ class Session:
             "step_seconds": self.step_seconds,
             "evaluation_seconds": self.evaluation_seconds,
         }
-
-
-def _preflight_record(rollouts: Sequence[Rollout], base: Evaluation) -> Record:
-    groups = [
-        [score.reward for score in scores if score.is_scored] for rollout in rollouts for scores in rollout.scores
-    ]
-    rewards = [reward for group in groups for reward in group]
-    completions = [c for rollout in rollouts for group in rollout.groups for c in group.completions]
-    return {
-        "kind": "preflight",
-        "step": 0,
-        "prompts": len(groups),
-        "reward_mean": sum(rewards) / len(rewards) if rewards else 0.0,
-        "base_reward": base.reward,
-        "base_exact": base.exact,
-        "mixed_groups_share": sum(len(set(group)) > 1 for group in groups) / max(1, len(groups)),
-        "truncated_share": sum(c.is_truncated for c in completions) / max(1, len(completions)),
-    }
 
 
 def _first_failure(evaluation: Evaluation) -> str:

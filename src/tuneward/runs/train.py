@@ -17,7 +17,7 @@ from tuneward.errors import RunError
 from tuneward.models.chat import ChatTokenizer
 from tuneward.models.load import set_threads
 from tuneward.models.resolve import resolve
-from tuneward.rewards import build_reward
+from tuneward.rewards import build_held_out, build_reward
 from tuneward.rl.policy import Policy
 from tuneward.runs.finish import Ending, finish
 from tuneward.runs.folder import RunFolder, create_run, open_run, read_config, write_atomically, write_json
@@ -45,17 +45,17 @@ def start_run(config: Config, watcher: Watcher, *, with_proof: bool = False) -> 
             would take for whole.
     """
     started = time.monotonic()
-    with build_session_parts(config) as (grader, folder, tokenizer):
-        prompts = load_prompts(config, tokenizer)
-        job = describe_job(config, prompts, folder)
+    with build_session_parts(config) as parts:
+        prompts = load_prompts(config, parts.tokenizer)
+        job = describe_job(config, prompts, parts.folder)
         plan = make_plan(config, prompts, job)
-        policy = build_policy(config, folder, plan.total_steps, merge=plan.merged)
+        policy = build_policy(config, parts.folder, plan.total_steps, merge=plan.merged)
         run = create_run(config.run.root, config.run.name, config.model)
         with run.locked():
-            _write_provenance(run, config, prompts, plan, folder, grader)
-            write_json(run.data_report, check_data(config, tokenizer).to_json())
+            _write_provenance(run, config, prompts, plan, parts)
+            write_json(run.data_report, check_data(config, parts.tokenizer).to_json())
             return _run(
-                run, config, prompts, plan, job, policy, tokenizer, grader, watcher, started=started, is_resumed=False,
+                run, config, prompts, plan, job, policy, parts, watcher, started=started, is_resumed=False,
                 with_proof=with_proof,
             )  # fmt: skip
 
@@ -77,26 +77,43 @@ def resume_run(name: str, root: Path, watcher: Watcher, *, stop_at: int | None =
                 f"{run.path}: this run is finished. Start a new one, with lora.init_from={run.adapter} to build on it."
             )
         plan = read_plan(manifest, run)
-        with build_session_parts(config.model_copy(update={"threads": plan.threads})) as (grader, folder, tokenizer):
-            _check_same_inputs(run, manifest, config, folder, grader)
-            prompts = load_prompts(config, tokenizer)
-            job = describe_job(config, prompts, folder)
-            policy = build_policy(config, folder, plan.total_steps, merge=plan.merged)
-            return _run(
-                run, config, prompts, plan, job, policy, tokenizer, grader, watcher, started=started, is_resumed=True
-            )
+        with build_session_parts(config.model_copy(update={"threads": plan.threads})) as parts:
+            _check_same_inputs(run, manifest, config, parts)
+            prompts = load_prompts(config, parts.tokenizer)
+            job = describe_job(config, prompts, parts.folder)
+            policy = build_policy(config, parts.folder, plan.total_steps, merge=plan.merged)
+            return _run(run, config, prompts, plan, job, policy, parts, watcher, started=started, is_resumed=True)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SessionParts:
+    """What a sitting of a run is made of, checked and ready."""
+
+    grader: Grader
+    held_out: Grader | None
+    folder: Path
+    """Of the base model."""
+    tokenizer: ChatTokenizer
+
+    @property
+    def grader_names(self) -> dict[str, str]:
+        """Name and content hash of each grader, for the manifest."""
+        held_out = {"held_out": self.held_out.name} if self.held_out else {}
+        return {"grader": self.grader.name, **held_out}
 
 
 @contextmanager
-def build_session_parts(config: Config) -> Iterator[tuple[Grader, Path, ChatTokenizer]]:
-    """Grader (checked), model folder and tokenizer; the grader is closed at the end. Cheapest checks first."""
-    grader = build_reward(config.reward)
-    try:
+def build_session_parts(config: Config) -> Iterator[SessionParts]:
+    """Build the parts, cheapest checks first; the graders are closed at the end."""
+    with ExitStack() as stack:
+        grader = build_reward(config.reward)
+        stack.callback(grader.close)
+        held_out = build_held_out(config.reward)
+        if held_out is not None:
+            stack.callback(held_out.close)
         folder = resolve(config.model)
         set_threads(config.threads)
-        yield grader, folder, ChatTokenizer.load(folder)
-    finally:
-        grader.close()
+        yield SessionParts(grader, held_out, folder, ChatTokenizer.load(folder))
 
 
 def _run(
@@ -106,8 +123,7 @@ def _run(
     plan: Plan,
     job: Job,
     policy: Policy,
-    tokenizer: ChatTokenizer,
-    grader: Grader,
+    parts: SessionParts,
     watcher: Watcher,
     *,
     started: float,
@@ -118,17 +134,32 @@ def _run(
     with ExitStack() as stack:
         stop_requested = stack.enter_context(graceful_stop())
         engine = stack.enter_context(
-            rollout_engine(config, policy, tokenizer, run.path / "vllm.log", max_rows=plan.max_rows)
+            rollout_engine(config, policy, parts.tokenizer, run.path / "vllm.log", max_rows=plan.max_rows)
         )
         memory = MemoryCheck(job, plan)
-        session = Session(run, config, plan, memory, prompts, engine, policy, grader, [], watcher, stop_requested)
+        session = Session(
+            run,
+            config,
+            plan,
+            memory,
+            prompts,
+            engine,
+            policy,
+            parts.grader,
+            parts.held_out,
+            [],
+            watcher,
+            stop_requested,
+        )
+        stack.callback(session.close)
         has_state = is_resumed and session.restore()
         JsonlSink(run.metrics).truncate_after(session.progress.step if has_state else -1)
         rebuild_csv(run.path)
         session.sinks = build_sinks(config.run.sinks, run.path, run.name, config.model_dump(mode="json"))
         for sink in session.sinks:
             stack.callback(sink.close)
-        watcher.prepared(run, config, prompts, plan, tokenizer.decode_raw(first.token_ids), tokenizer.stop_tokens())
+        rendered, stops = parts.tokenizer.decode_raw(first.token_ids), parts.tokenizer.stop_tokens()
+        watcher.prepared(run, config, prompts, plan, rendered, stops)
         if has_state:
             session.event("resumed", f"resumed after step {session.progress.step}")
             first_rollout = None
@@ -145,9 +176,7 @@ def _run(
     return run
 
 
-def _write_provenance(
-    run: RunFolder, config: Config, prompts: Prompts, plan: Plan, folder: Path, grader: Grader
-) -> None:
+def _write_provenance(run: RunFolder, config: Config, prompts: Prompts, plan: Plan, parts: SessionParts) -> None:
     write_atomically(run.config, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     data = {"train": file_identity(config.data.train) | {"rows": len(prompts.train)}}
     if config.data.validation is not None:
@@ -162,16 +191,16 @@ def _write_provenance(
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "versions": versions(),
             "machine": machine(),
-            "model": {"name": config.model, **model_identity(folder)},
+            "model": {"name": config.model, **model_identity(parts.folder)},
             "data": data | {"dropped": prompts.dropped},
-            "grader": grader.name,
+            **parts.grader_names,
             "plan": dataclasses.asdict(plan),
             "conventions": {"advantage_std_ddof": 1, "advantage_epsilon": 1e-4, "kl_estimator": "k3"},
         },
     )
 
 
-def _check_same_inputs(run: RunFolder, manifest: dict[str, Any], config: Config, folder: Path, grader: Grader) -> None:
+def _check_same_inputs(run: RunFolder, manifest: dict[str, Any], config: Config, parts: SessionParts) -> None:
     """A resumed run must see what it saw, or it would end elsewhere without a word."""
     expected = {str(config.data.train): manifest["data"]["train"]["sha256"]}
     if config.data.validation is not None:
@@ -179,12 +208,13 @@ def _check_same_inputs(run: RunFolder, manifest: dict[str, Any], config: Config,
     for path, digest in expected.items():
         if file_identity(Path(path))["sha256"] != digest:
             raise RunError(f"{path} has changed since {run.name} began; restore it, or start a new run.")
-    if grader.name != manifest["grader"]:
+    for role, name in parts.grader_names.items():
+        if name != manifest[role]:
+            who = "reward function" if role == "grader" else "held-out grader"
+            raise RunError(
+                f"The {who} is {name}, but {run.name} began with {manifest[role]}; restore it, or start a new run."
+            )
+    if model_identity(parts.folder)["weights"] != manifest["model"]["weights"]:
         raise RunError(
-            f"The reward function is {grader.name}, but {run.name} began with {manifest['grader']}; restore it, or "
-            "start a new run."
-        )
-    if model_identity(folder)["weights"] != manifest["model"]["weights"]:
-        raise RunError(
-            f"The weights in {folder} have changed since {run.name} began; restore them, or start a new run."
+            f"The weights in {parts.folder} have changed since {run.name} began; restore them, or start a new run."
         )

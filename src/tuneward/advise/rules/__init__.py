@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from tuneward.advise.history import History
 from tuneward.advise.limits import Advice, AdviceLimits
+from tuneward.advise.rules.held_out import held_out_lags
 from tuneward.advise.rules.policy import (
     entropy_collapse,
     grad_norm_spike,
@@ -38,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     reward_spread,
     reward_ignored,
     overfitting,
+    held_out_lags,
     entropy_collapse,
     length_growth,
     length_jump,

@@ -8,7 +8,9 @@ Standard library alone; Linux only. It is a process of its own, between the trai
 - it outlives a trainer that is killed: it sees its request pipe end, or gets the parent-death signal. That signal
   also comes when just the thread that started a process ends, so it is only a reason to look at the parent again.
 
-It limits accidents; code that means harm runs with its user's rights all the same.
+Without a sandbox it limits accidents; code that means harm then runs with its user's rights. In a sandbox (see
+`cell.py`) nothing can reach this process: it stays outside, counts the memory of all processes inside, has them stand
+still between calls, and starts anew when a call left something behind.
 
 On standard input: the setup (JSON), then events, each one frame. On standard output: the load report of the first
 process, then for each event an outcome (JSON) and the answer (JSON, empty unless the outcome is `answer`).
@@ -25,6 +27,7 @@ import struct
 import time
 from typing import Any, NoReturn
 
+from . import claims
 from .child import KEEPER_SIGNALS, PIPE_BYTES, PR_SET_PDEATHSIG, Inbox, RewardProcess, end_orphans, libc
 from .frames import LENGTH, read_frame, write_frame
 from .worker import Setup
@@ -32,6 +35,11 @@ from .worker import Setup
 CONTROL, REPLIES = 0, 1
 START_LIMIT_S = 30.0
 """Time for a loaded, idle process to take up a batch; beyond it the process is stuck and counts as timed out."""
+
+WATCH_S = 0.05
+"""How often the memory of a busy sandbox is looked at."""
+LOADING_BYTES = 2 << 30
+"""Memory that loading a file may take in a sandbox beside what calls may."""
 
 TIMED = {"loading", "starting", "running"}
 """Phases with a deadline."""
@@ -60,6 +68,7 @@ class Warden:
         self._process: RewardProcess | None = None
         self._phase = "none"  # none, loading, idle, starting (event on its way), running
         self._deadline = 0.0
+        self._memory_limit = 0
         self._event: bytes | None = None
         self._outgoing = memoryview(b"")
         self._entered = 0.0
@@ -80,6 +89,8 @@ class Warden:
                 self._take_event()
             if self._phase in TIMED and time.monotonic() > self._deadline:
                 self._finish("timeout")
+            elif self._phase in TIMED and self._is_over_memory():
+                self._finish("oom")
 
     def _wait(self) -> set[int]:
         poll = select.poll()
@@ -91,9 +102,16 @@ class Warden:
                     poll.register(pipe.fd, select.POLLIN)
             if self._outgoing:
                 poll.register(self._process.requests, select.POLLOUT)
-        is_timed = self._phase in TIMED
-        left_ms = max(0.0, self._deadline - time.monotonic()) * 1000 + 1 if is_timed else None
-        return {fd for fd, _ in poll.poll(left_ms)}
+        if self._phase not in TIMED:
+            return {fd for fd, _ in poll.poll()}
+        left_s = max(0.0, self._deadline - time.monotonic()) + 0.001
+        if self._process is not None and self._process.cell:
+            left_s = min(left_s, WATCH_S)
+        return {fd for fd, _ in poll.poll(left_s * 1000)}
+
+    def _is_over_memory(self) -> bool:
+        cell = self._process.cell if self._process is not None else None
+        return cell is not None and cell.memory_bytes(self._memory_limit) > self._memory_limit
 
     def _wake_up(self) -> None:
         signals = os.read(self._wake, PIPE_BYTES)
@@ -135,6 +153,8 @@ class Warden:
 
     def _start(self) -> None:
         self._process = RewardProcess(self._setup)
+        self._outgoing = memoryview(self._process.greeting)
+        self._memory_limit = LOADING_BYTES + self._setup["memory_bytes"]
         self._enter("loading", self._setup["import_timeout_s"])
 
     def _begin(self, process: RewardProcess) -> None:
@@ -145,6 +165,8 @@ class Warden:
         self._outgoing = memoryview(LENGTH.pack(len(self._event)) + self._event)
         self._enter("starting", START_LIMIT_S)
         self._send(process)
+        if process.cell:
+            process.cell.thaw()
 
     def _enter(self, phase: str, limit_s: float = 0.0) -> None:
         self._phase, self._entered = phase, time.monotonic()
@@ -172,59 +194,67 @@ class Warden:
         try:
             while self._process is process and (frame := process.answers.frame()) is not None:
                 self._take_frame(process, frame)
-        except (ValueError, KeyError, struct.error):
+        except (ValueError, struct.error):
             self._finish("garbled")
 
     def _take_frame(self, process: RewardProcess, frame: bytes) -> None:
         tag, body = frame[:1], frame[1:]
         if tag == b"L" and self._phase == "loading":
-            report = json.loads(body)
-            if report["kind"] != "ok":
-                process.end()
-                self._fail_load(process, report)
-                return
-            self._report_once(report)
-            self._enter("idle")
-            if self._event is not None:
-                self._begin(process)
+            self._take_report(process, claims.load_report(body))
         elif tag == b"S" and self._phase == "starting":
-            self._cpu_before = json.loads(body)
+            self._cpu_before = claims.seconds(body)
             self._enter("running", self._setup["timeout_s"])
         elif tag == b"A" and self._phase == "running":
             size = LENGTH.unpack_from(body)[0]
-            outcome = json.loads(body[LENGTH.size :][:size])
+            outcome = claims.call_outcome(body[LENGTH.size :][:size])
             for tail in (process.out, process.err):
                 tail.fill()
             self._reply(process, outcome, body[LENGTH.size + size :])
             self._enter("idle")
-            if outcome["kind"] == "oom":
-                # What filled the memory may live on in the module; the next batch gets a clean process.
+            # What filled the memory may live on in the module, and what was left behind would go on in its sandbox.
+            if outcome["kind"] == "oom" or (process.cell and not process.cell.is_clean()):
                 process.end()
                 self._start()
+            elif process.cell:
+                process.cell.freeze()
         else:
             raise ValueError(tag)
+
+    def _take_report(self, process: RewardProcess, report: dict[str, Any]) -> None:
+        if report["kind"] != "ok":
+            process.end()
+            self._fail_load(process, report)
+            return
+        self._report_once(report)
+        self._enter("idle")
+        if process.cell:
+            self._memory_limit = process.cell.memory_bytes(0) + self._setup["memory_bytes"]
+        if self._event is not None:
+            self._begin(process)
+        elif process.cell:
+            process.cell.freeze()
 
     def _finish(self, kind: str) -> None:
         """End the process that timed out, died or wrote what it should not, and start another."""
         assert self._process is not None
         process, phase, wall_s = self._process, self._phase, time.monotonic() - self._entered
-        status, usage = process.end()
+        ending = process.end()
         self._process = None
         self._outgoing = memoryview(b"")
         if phase == "loading":
-            self._fail_load(process, {"kind": kind, "exit_code": os.waitstatus_to_exitcode(status)})
+            self._fail_load(process, {"kind": kind, "exit_code": ending.exit_code})
         elif phase == "idle":
             self._enter("none")  # Not before the next event, lest a file whose process dies idle be reloaded for ever.
         else:
             is_running = phase == "running"
-            cpu_s = usage.ru_utime + usage.ru_stime - self._cpu_before if is_running else 0.0
+            cpu_s = ending.cpu_s - self._cpu_before if is_running else 0.0
             outcome = {
                 "kind": kind,
-                "exit_code": os.waitstatus_to_exitcode(status),
+                "exit_code": ending.exit_code,
                 "is_started": is_running,
                 "wall_s": wall_s if is_running else 0.0,
                 "cpu_s": max(0.0, cpu_s),
-                "peak_memory_bytes": usage.ru_maxrss * 1024,
+                "peak_memory_bytes": ending.peak_memory_bytes,
             }
             self._reply(process, outcome)
             self._start()

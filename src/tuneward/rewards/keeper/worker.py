@@ -22,31 +22,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .claims import NAMES_LIMIT, TEXT_LIMIT
 from .frames import FRAME_LIMIT_BYTES, LENGTH, read_frame, write_frame
 
 IMPORT_SPACE_BYTES = 8 << 30
 """Address space while the file is loaded: shared libraries map far more than they use."""
 
-TEXT_LIMIT = 400
-"""Characters kept of an exception's text."""
-
 Setup = dict[str, Any]
-"""`path`, `source`, `handler`, `memory_bytes`, `timeout_s`, `import_timeout_s`; made by `LambdaFileGrader`."""
+"""`path`, `folder`, `work`, `source`, `handler`, `memory_bytes`, `timeout_s`, `import_timeout_s`, `environment`,
+`context`; made by `Program`. For a sandbox also `sandbox` and `import_paths`; see `sandbox.launch`."""
 
 
 class Context:
     """The documented attributes of an AWS Lambda context object."""
 
-    function_version = "$LATEST"
-
     def __init__(self, setup: Setup, deadline: float) -> None:
-        self.function_name = Path(setup["path"]).stem
-        self.invoked_function_arn = f"arn:aws:lambda:us-east-1:000000000000:function:{self.function_name}"
-        self.memory_limit_in_mb = str(setup["memory_bytes"] >> 20)
+        given: dict[str, str] = setup["context"]
+        self.function_name = name = given.get("function_name", Path(setup["path"]).stem)
+        self.function_version = version = given.get("function_version", "$LATEST")
+        arn = f"arn:aws:lambda:us-east-1:000000000000:function:{name}"
+        self.invoked_function_arn = given.get("invoked_function_arn", arn)
+        self.memory_limit_in_mb = given.get("memory_limit_in_mb", str(setup["memory_bytes"] >> 20))
         raw = os.urandom(16).hex()
         self.aws_request_id = f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"
-        self.log_group_name = f"/aws/lambda/{self.function_name}"
-        self.log_stream_name = f"{time.strftime('%Y/%m/%d')}/[$LATEST]{os.getpid()}"
+        self.log_group_name = given.get("log_group_name", f"/aws/lambda/{name}")
+        stream = f"{time.strftime('%Y/%m/%d')}/[{version}]{os.getpid()}"
+        self.log_stream_name = given.get("log_stream_name", stream)
         self.identity = None
         self.client_context = None
         self._deadline = deadline
@@ -56,15 +57,30 @@ class Context:
         return max(0, round((self._deadline - time.monotonic()) * 1000))
 
 
-def serve(setup: Setup, requests: int, answers: int) -> NoReturn:
-    """Load the file, then answer events from `requests` on `answers` until the pipe ends or memory runs out."""
-    _limit_address_space(IMPORT_SPACE_BYTES)
+def serve_inside(requests: int, answers: int) -> NoReturn:
+    """`serve` in a sandbox, where this interpreter starts anew; the first frame is the setup."""
+    setup: Setup = json.loads(read_frame(requests))
+    sys.path += [path for path in setup["import_paths"] if path not in sys.path]
+    serve(setup, requests, answers, is_final=True)
+
+
+def serve(setup: Setup, requests: int, answers: int, is_final: bool = False) -> NoReturn:
+    """Load the file, then answer events from `requests` on `answers` until the pipe ends or memory runs out.
+
+    Args:
+        is_final: the program cannot raise its memory limit.
+    """
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    # By lines, so that what was printed before a hang is in the tail.
+    sys.stdout = open(1, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115
+    _limit_address_space(IMPORT_SPACE_BYTES, is_final)
     handler, report = _load(setup)
     write_frame(answers, b"L", json.dumps(report).encode())
     if handler is None:
         os._exit(0)
     # Counted from here: what loading took is the file's own cost, `memory_bytes` is what calls may add to it.
-    _limit_address_space(setup["memory_bytes"])
+    _limit_address_space(setup["memory_bytes"], is_final)
     while True:
         try:
             payload = read_frame(requests)
@@ -80,12 +96,17 @@ def serve(setup: Setup, requests: int, answers: int) -> NoReturn:
 def _load(setup: Setup) -> tuple[Callable[[Any, Any], Any] | None, dict[str, Any]]:
     """The handler, or None with a report of what is wrong: kinds `raised`, `missing`, `unfit`."""
     path: str = setup["path"]
-    folder, stem = str(Path(path).parent), Path(path).stem
-    # The folder is where siblings are imported from and where relative paths start, as in AWS Lambda.
+    folder: str = setup["folder"]
+    # The folder is where siblings are imported from and, mostly, where relative paths start, as in AWS Lambda.
     sys.path.insert(0, folder)
-    os.chdir(folder)
+    os.chdir(setup["work"])
     sys.argv = [path]
-    name = f"reward_{stem}" if stem in sys.stdlib_module_names else stem
+    os.environ.update(setup["environment"])
+    time.tzset()
+    # Dotted for a file further down, so that its relative imports work.
+    name = ".".join(Path(path).relative_to(folder).with_suffix("").parts)
+    if name in sys.stdlib_module_names:
+        name = f"reward_{name}"
     spec = importlib.machinery.ModuleSpec(name, importlib.machinery.SourceFileLoader(name, path), origin=path)
     spec.has_location = True
     module = importlib.util.module_from_spec(spec)
@@ -101,7 +122,7 @@ def _load(setup: Setup) -> tuple[Callable[[Any, Any], Any] | None, dict[str, Any
     handler = getattr(module, setup["handler"], None)
     if handler is None:
         functions = [key for key, value in vars(module).items() if inspect.isfunction(value)]
-        return None, {"kind": "missing", "functions": functions[:50]}
+        return None, {"kind": "missing", "functions": functions[:NAMES_LIMIT]}
     if not callable(handler):
         return None, {"kind": "unfit", "reason": f"is a {type(handler).__name__}, not a function"}
     if inspect.iscoroutinefunction(handler):
@@ -124,11 +145,13 @@ def _call(
     cpu_before = _cpu_s()
     write_frame(answers, b"S", json.dumps(cpu_before).encode())
     start = time.monotonic()
+    context = Context(setup, start + setup["timeout_s"])
+    request_id = context.aws_request_id
     outcome: dict[str, Any] = {"kind": "answer"}
     encoded = b""
     try:
         try:
-            answer = handler(json.loads(payload), Context(setup, start + setup["timeout_s"]))
+            answer = handler(json.loads(payload), context)
         finally:
             # A forgotten signal.alarm would otherwise end the process between two calls.
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -151,6 +174,7 @@ def _call(
             stream.flush()
         except Exception:
             continue  # The user's code may have closed or replaced it; the answer counts all the same.
+    outcome["request_id"] = request_id
     outcome["wall_s"] = time.monotonic() - start
     outcome["cpu_s"] = max(0.0, _cpu_s() - cpu_before)
     outcome["peak_memory_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -180,11 +204,11 @@ def _describe(error: BaseException, path: str) -> dict[str, Any]:
     return {"type": type(error).__name__, "text": text, "line": line}
 
 
-def _limit_address_space(extra_bytes: int) -> None:
+def _limit_address_space(extra_bytes: int, is_final: bool) -> None:
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    limit = mapped + extra_bytes
-    resource.setrlimit(resource.RLIMIT_AS, (limit if hard < 0 else min(limit, hard), hard))
+    limit = mapped + extra_bytes if hard < 0 else min(mapped + extra_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit if is_final else hard))
 
 
 def _reset_peak_memory() -> None:

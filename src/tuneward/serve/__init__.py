@@ -1,0 +1,1 @@
+"""Models over HTTP: translation between the wire and the library, nothing else."""

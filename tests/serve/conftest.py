@@ -1,0 +1,43 @@
+"""A server on a tiny model and three adapters, and OpenAI's own client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+from tests.serving import save_adapter, start_engine
+
+from tuneward.engine.serving.adapters import load_adapter
+from tuneward.serve.app import create_app
+from tuneward.serve.catalog import Catalog, ServedModel
+from tuneward.serve.server import Server, bind
+
+
+@pytest.fixture(scope="package")
+def adapters(tiny_chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("adapters")
+    return [save_adapter(folder / str(seed), tiny_chat_model, seed=seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="package")
+def catalog(tiny_chat_model: Path, adapters: list[Path]) -> Catalog:
+    engine = start_engine(tiny_chat_model)
+    tuned = [
+        ServedModel(f"tuned-{number}", engine, 1, load_adapter(engine.base, folder))
+        for number, folder in enumerate(adapters)
+    ]
+    return Catalog([ServedModel("owner/tiny", engine, 1), *tuned])
+
+
+@pytest.fixture(scope="package")
+def url(catalog: Catalog) -> Iterator[str]:
+    with Server(create_app(catalog), bind("127.0.0.1", 0)) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="package")
+def client(url: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as made:
+        yield made
