@@ -61,7 +61,7 @@ def tiny_model(
     return model.to(dtype).eval().requires_grad_(False)
 
 
-def save_tiny_chat_model(folder: Path, *, seed: int = 0) -> Path:
+def save_tiny_chat_model(folder: Path, *, seed: int = 0, context: int = 256) -> Path:
     """A tiny model folder with a byte-level tokenizer and a ChatML template whose pad token is its EOS."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -78,7 +78,7 @@ def save_tiny_chat_model(folder: Path, *, seed: int = 0) -> Path:
         "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
         "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
-    model = tiny_model(attention="sdpa", seed=seed, vocab_size=len(vocabulary))
+    model = tiny_model(attention="sdpa", seed=seed, vocab_size=len(vocabulary), max_position_embeddings=context)
     model.save_pretrained(folder)  # type: ignore[operator]
     fast.save_pretrained(folder)
     return folder

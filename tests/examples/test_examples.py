@@ -49,7 +49,7 @@ def records(run_folder: Path, kind: str) -> list[dict[str, Any]]:
 def environment(tmp_path: Path) -> dict[str, str]:
     """A tiny model in the place of the embedded one."""
     folder = tmp_path / "home" / "models" / "smollm2-135m"
-    save_tiny_chat_model(folder)
+    save_tiny_chat_model(folder, context=2048)
     (folder / "tuneward.json").write_text("{}")
     return os.environ | {"TUNEWARD_HOME": str(tmp_path / "home"), "COLUMNS": "120"}
 

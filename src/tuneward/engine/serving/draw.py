@@ -36,6 +36,8 @@ class RowDraw:
     """Tokens drawn so far; looked at only when there is a penalty."""
     guide: Guide | None = None
     """Which tokens may come next; None: any."""
+    left: int | None = None
+    """Tokens that the answer may still have; looked at only when there is a guide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def _adjust(logits: Tensor, row: RowDraw) -> None:
         times = torch.tensor(list(counts.values()), dtype=logits.dtype, device=logits.device)
         logits[list(counts)] -= row.frequency_penalty * times + row.presence_penalty
     if row.guide is not None:
-        logits.masked_fill_(~row.guide.allowed(len(logits)).to(logits.device), -torch.inf)
+        logits.masked_fill_(~row.guide.allowed(len(logits), row.left).to(logits.device), -torch.inf)
 
 
 def _draw(logits: Tensor, rows: Sequence[RowDraw]) -> Tensor:

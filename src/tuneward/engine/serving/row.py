@@ -109,4 +109,5 @@ class Row:
             presence_penalty=request.presence_penalty,
             answer=self.answer,
             guide=self.guide,
+            left=self.limit - len(self.answer),
         )

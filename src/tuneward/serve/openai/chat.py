@@ -58,7 +58,7 @@ def to_engine(body: ChatRequest, model: ServedModel) -> ServingRequest:
         raise ApiError(400, str(error), param="messages", code="invalid_value") from None
     max_tokens = body.max_completion_tokens or body.max_tokens
     try:
-        grammar = grammar_of(body.response_format, model.engine.grammars, max_tokens)
+        grammar = grammar_of(body.response_format, model.engine.grammars)
     except GrammarError as error:
         raise ApiError(400, str(error), param="response_format.json_schema.schema", code="invalid_value") from None
     return ServingRequest(

@@ -27,11 +27,11 @@ def instructed(messages: list[dict[str, Json]], wanted: ResponseFormat | None) -
     return [{"role": "system", "content": text}, *messages]
 
 
-def grammar_of(wanted: ResponseFormat | None, grammars: GrammarMaker, max_tokens: int | None) -> Grammar | None:
+def grammar_of(wanted: ResponseFormat | None, grammars: GrammarMaker) -> Grammar | None:
     """What the answer is held to; None for plain text. Raises GrammarError."""
     if wanted is None or wanted.type == "text":
         return None
-    return grammars.of_schema(wanted.json_schema.schema_ if wanted.json_schema else None, max_tokens)
+    return grammars.of_schema(wanted.json_schema.schema_ if wanted.json_schema else None)
 
 
 def format_error(text: str, wanted: ResponseFormat | None) -> str | None:
