@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -27,6 +30,8 @@ from tuneward.config import GraderConfig
 from tuneward.errors import ModelError
 from tuneward.models.resolve import resolve
 from tuneward.rewards import build_grader
+from tuneward.rewards.functions.registry import FunctionRegistry
+from tuneward.rewards.functions.source import read_source
 from tuneward.types import Grader, Row, Sample
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,14 +77,23 @@ def main() -> int:
 
 def measure_all(folder: Path, *, with_training: bool) -> list[Figure]:
     """All figures; the training part is left out, with a word, where the model is missing."""
-    (folder / "trivial.py").write_text(TRIVIAL)
+    file = folder / "trivial.py"
+    file.write_text(TRIVIAL)
+    graders = {
+        "file": {"file": file, "workers": 2},
+        "sandboxed_file": {"file": file, "isolation": "sandbox", "workers": 2},
+        "function": {"function": "trivial", "workers": 2},
+    }
     found: list[Figure] = []
-    for isolation in ("process", "sandbox"):
-        config = GraderConfig.model_validate({"file": folder / "trivial.py", "isolation": isolation, "workers": 2})
-        grader = build_grader(config)
+    for name, grading in graders.items():
+        with home_in(folder):
+            if name == "function":
+                source = read_source(file)
+                FunctionRegistry().create("trivial", source.archive, handler=source.handler)
+            grader = build_grader(GraderConfig.model_validate(grading))
         try:
-            found.append(_figure(f"samples_per_second_{isolation}", samples_per_second(grader), "samples/s"))
-            found.append(_figure(f"batch_latency_{isolation}", batch_latency_ms(grader), f"ms per {BATCH} samples"))
+            found.append(_figure(f"{name}_throughput", samples_per_second(grader), "samples/s"))
+            found.append(_figure(f"{name}_latency", batch_latency_ms(grader), f"ms per {BATCH} samples"))
         finally:
             grader.close()
     in_flight, seconds = judge_calls()
@@ -91,6 +105,19 @@ def measure_all(folder: Path, *, with_training: bool) -> list[Figure]:
         except ModelError as error:
             print(f"grader_wait is left out: {error}", file=sys.stderr)
     return found
+
+
+@contextmanager
+def home_in(folder: Path) -> Iterator[None]:
+    """Inside the block functions are registered and found in a folder of the benchmark's own."""
+    before = os.environ.get("TUNEWARD_HOME")
+    os.environ["TUNEWARD_HOME"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["TUNEWARD_HOME"]
+        if before is not None:
+            os.environ["TUNEWARD_HOME"] = before
 
 
 def _figure(name: str, value: float, unit: str) -> Figure:

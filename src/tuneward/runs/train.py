@@ -26,6 +26,7 @@ from tuneward.runs.memory_check import MemoryCheck
 from tuneward.runs.plan import Plan, describe_job, make_plan, read_plan
 from tuneward.runs.prepare import Prompts, build_policy, check_data, load_prompts
 from tuneward.runs.provenance import file_identity, machine, model_identity, versions
+from tuneward.runs.receipts import ReceiptedGrader
 from tuneward.runs.rollout_engine import rollout_engine
 from tuneward.runs.session import Session, Watcher
 from tuneward.runs.sinks import JsonlSink, build_sinks, rebuild_csv
@@ -137,19 +138,10 @@ def _run(
             rollout_engine(config, policy, parts.tokenizer, run.path / "vllm.log", max_rows=plan.max_rows)
         )
         memory = MemoryCheck(job, plan)
+        grader = ReceiptedGrader(parts.grader, run.receipts)
+        stack.callback(grader.close)
         session = Session(
-            run,
-            config,
-            plan,
-            memory,
-            prompts,
-            engine,
-            policy,
-            parts.grader,
-            parts.held_out,
-            [],
-            watcher,
-            stop_requested,
+            run, config, plan, memory, prompts, engine, policy, grader, parts.held_out, [], watcher, stop_requested
         )
         stack.callback(session.close)
         has_state = is_resumed and session.restore()
