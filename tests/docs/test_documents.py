@@ -11,8 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.conftest import write_rows
 from tests.tiny import save_tiny_chat_model
+
+from tuneward.config import parse_config
+from tuneward.config.reward import GRADER_KINDS
+from tuneward.rewards.openai.parse import parse_grader
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -89,6 +94,13 @@ def test_every_command_of_the_page_on_rewards_runs(workplace: Path) -> None:
         assert line.startswith("tuneward "), line
         done = run(shlex.split(line)[1:], workplace, environment)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+def test_every_configuration_of_the_page_on_rewards_is_valid() -> None:
+    (block,) = blocks((ROOT / "docs" / "rewards.md").read_text(), "yaml")
+    rewards = [parse_config({"data": {"train": "t.jsonl"}} | tree).reward for tree in yaml.safe_load_all(block)]
+    assert {reward.kind or "compose" for reward in rewards} == {*GRADER_KINDS, "compose"} - {"file"}
+    assert all(parse_grader(reward.openai) for reward in rewards if reward.openai)
 
 
 def run(arguments: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
