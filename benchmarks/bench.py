@@ -39,6 +39,8 @@ GOAL = 0.9
 QUICK_STEPS = 2
 WORKLOAD_STEPS = {"gsm8k": 2, "long_prompt": 1}
 """Steps of either side; TRL's take minutes each."""
+PATIENCE = {"long_prompt": 8.0}
+"""How many times our time TRL's steps may take before it is stopped; a lower bound of the ratio is as good then."""
 LONG_CONTEXT_CHARACTERS = 3000
 """About 1,000 tokens of solved problems before each prompt."""
 DECODE_PAIRS = 3
@@ -163,9 +165,11 @@ def measure_all(
         else:
             context = LONG_CONTEXT_CHARACTERS if part == "long_prompt" else 0
             task = gsm8k_task(model, threads, folder / "data", arguments.gsm8k, context_characters=context)
-            extent = Extent(WORKLOAD_STEPS[part], WORKLOAD_STEPS[part], has_goal=False)
+            steps = WORKLOAD_STEPS[part]
+            extent = Extent(steps, steps, has_goal=False, patience=PATIENCE.get(part))
         print(part)
-        rounds[part], peer_versions = measure(task, extent, arguments.rounds, folder, first_seed=arguments.seed)
+        rounds[part], found_versions = measure(task, extent, arguments.rounds, folder, first_seed=arguments.seed)
+        peer_versions = found_versions or peer_versions
         found += (
             demo_figures(rounds[part], has_goal=extent.has_goal)
             if part == "demo"
@@ -207,14 +211,24 @@ def measure(
             if side == "Tuneward":
                 trained[side] = train_ours(task, extent, folder, seed=seed)
             else:
-                trained[side], peer_versions = train_trl(task, extent, folder, seed=seed)
+                limit_s = None
+                # Who goes first alternates; a round that TRL begins is judged by our time in the round before.
+                known = trained.get("Tuneward") or (measured[-1].ours if measured else None)
+                if extent.patience is not None and known is not None:
+                    limit_s = extent.patience * sum(known.seconds)
+                trained[side], found = train_trl(task, extent, folder, seed=seed, limit_s=limit_s)
+                peer_versions = found or peer_versions
         measured.append(Round(trained["Tuneward"], trained["TRL"]))
     return measured, peer_versions
 
 
 def compared_steps(rounds: Sequence[Round]) -> int:
-    """How many first steps are compared: as many as every training made, at most `COMPARED_STEPS`."""
-    return min(COMPARED_STEPS, *(len(side.seconds) for one in rounds for side in (one.ours, one.peer)))
+    """How many first steps are compared: as many as every training made, at most `COMPARED_STEPS`.
+
+    A training that was stopped for its slowness counts as if it had made them: its time is a bound.
+    """
+    sides = [side for one in rounds for side in (one.ours, one.peer) if side.stopped_after_s is None]
+    return min(COMPARED_STEPS, *(len(side.seconds) for side in sides))
 
 
 def demo_figures(rounds: Sequence[Round], *, has_goal: bool) -> list[Figure]:
@@ -260,9 +274,16 @@ def workload_figures(name: str, rounds: Sequence[Round]) -> list[Figure]:
     """Speed and memory of a task on which both sides only make some steps."""
     count = compared_steps(rounds)
     found = [
-        _figure(name, rounds, lambda side: 60 * count / sum(side.seconds[:count]), "steps/min"),
+        _figure(
+            name, rounds, lambda side: 60 * count / (side.stopped_after_s or sum(side.seconds[:count])), "steps/min"
+        ),
         _figure(f"peak_memory_{name}", rounds, _peak_mib, "MiB"),
-        _figure(f"completion_length_{name}", rounds, lambda side: statistics.fmean(side.lengths[:count]), "tokens"),
+        _figure(
+            f"completion_length_{name}",
+            rounds,
+            lambda side: statistics.fmean(side.lengths[:count]) if side.lengths else None,
+            "tokens",
+        ),
     ]
     if name == "gsm8k":
         ours = [statistics.fmean(one.ours.bound_fractions) for one in rounds]
@@ -295,6 +316,8 @@ def results_table(found: Sequence[Figure], measured: dict[str, list[Round]], *, 
         else:
             continue
         ratio = "–" if figure is None or figure["ratio"] is None else f"{figure['ratio']:.2f}"
+        if any(one.peer.stopped_after_s is not None for one in measured.get(name, [])):
+            peer, ratio = f"below {peer}", f"above {ratio}"
         lines.append(f"| `{name}` | {ours} | {peer} | {ratio} | {unit} | {better} |")
     return "\n".join(lines)
 

@@ -25,6 +25,8 @@ EVALUATE_EVERY = 2
 QUICK_EVALUATION_ROWS = 8
 """`tuneward train` always evaluates at its start and end; without a time to measure, a few rows do."""
 POLL_S = 0.25
+STARTUP_S = 60.0
+"""More than TRL's side takes until its first step begins."""
 
 
 class BenchError(Exception):
@@ -39,6 +41,8 @@ class Extent:
     trl_steps: int
     has_goal: bool
     """Whether to evaluate on the way."""
+    patience: float | None = None
+    """TRL is stopped when its steps take so many times as long as ours did; None waits for it."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class Training:
     peak_memory_bytes: int | None = None
     bound_fractions: list[float] = field(default_factory=list)
     """Of each step: the machine's least time for it over the time it took. Ours alone."""
+    stopped_after_s: float | None = None
+    """Stopped before its steps were made; they would have taken more than this."""
 
     def seconds_to(self, goal: float) -> float | None:
         """Training seconds before the first evaluation at or above `goal`; None when there was none."""
@@ -128,13 +134,23 @@ def our_config(task: Task, extent: Extent, run: Path, seed: int) -> dict[str, An
     }
 
 
-def train_trl(task: Task, extent: Extent, folder: Path, *, seed: int) -> tuple[Training, dict[str, str]]:
-    """One training by `trl_side.py`; the versions of its environment come with it."""
+def train_trl(
+    task: Task, extent: Extent, folder: Path, *, seed: int, limit_s: float | None = None
+) -> tuple[Training, dict[str, str]]:
+    """One training by `trl_side.py`; the versions of its environment come with it.
+
+    Args:
+        limit_s: it is stopped when its steps take longer; versions are then not known.
+    """
     specification, result = folder / "trl.json", folder / "trl-result.json"
     specification.write_text(json.dumps(trl_spec(task, extent, seed), indent=2))
     command = [str(TRL_PYTHON), str(TRL_SIDE), str(specification), str(result)]
     log = folder / "trl.log"
-    peak = run_program("TRL", command, log, log, _line_of_trl)
+    try:
+        peak = run_program("TRL", command, log, log, _line_of_trl, limit_s=limit_s and limit_s + STARTUP_S)
+    except TookTooLongError as stop:
+        print(f"  stopped: more than {limit_s:.0f} s for {extent.trl_steps} steps", flush=True)
+        return Training(peak_memory_bytes=stop.peak_memory_bytes, stopped_after_s=limit_s), {}
     content = json.loads(result.read_text())
     training = read_trl(content)
     training.peak_memory_bytes = peak
@@ -163,8 +179,22 @@ def trl_spec(task: Task, extent: Extent, seed: int) -> dict[str, Any]:
     }
 
 
+class TookTooLongError(Exception):
+    """A program was stopped at its limit."""
+
+    def __init__(self, peak_memory_bytes: int | None):
+        super().__init__("stopped at its limit")
+        self.peak_memory_bytes = peak_memory_bytes
+
+
 def run_program(
-    name: str, command: list[str], log: Path, watched: Path, line_of: Callable[[str], str | None]
+    name: str,
+    command: list[str],
+    log: Path,
+    watched: Path,
+    line_of: Callable[[str], str | None],
+    *,
+    limit_s: float | None = None,
 ) -> int | None:
     """Run one side to its end, on the CPU, and tell how it goes.
 
@@ -174,23 +204,27 @@ def run_program(
         log: receives what it prints.
         watched: file that grows by a line at each step.
         line_of: a line of that file → what to print, or None.
+        limit_s: wall-clock limit; None waits.
 
     Returns:
         Highest resident memory of the process, bytes; None where the system does not tell.
 
     Raises:
         BenchError: it failed.
+        TookTooLongError: it was stopped at the limit.
     """
     # TRL's side is set to the CPU; ours takes a GPU where it sees one.
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
-    peak, shown = None, 0
+    peak, shown, started = None, 0, time.monotonic()
     try:
         while process.poll() is None:
             # The system keeps the peak itself, so the last look is the one that counts.
             peak = peak_resident_bytes(process.pid) or peak
             shown = _tell_news(watched, shown, line_of)
+            if limit_s is not None and time.monotonic() - started > limit_s:
+                raise TookTooLongError(peak)
             time.sleep(POLL_S)
     finally:
         if process.poll() is None:

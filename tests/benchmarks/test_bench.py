@@ -169,13 +169,15 @@ def test_unknown_memory_leaves_its_figure_out() -> None:
 
 def test_rounds_take_turns_in_going_first_and_share_a_seed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     order: list[tuple[str, int]] = []
+    limits: list[float | None] = []
 
     def ours(*_: object, seed: int) -> Training:
         order.append(("ours", seed))
         return training([1.0])
 
-    def peer(*_: object, seed: int) -> tuple[Training, dict[str, str]]:
+    def peer(*_: object, seed: int, limit_s: float | None) -> tuple[Training, dict[str, str]]:
         order.append(("peer", seed))
+        limits.append(limit_s)
         return training([2.0]), {"trl": "1"}
 
     monkeypatch.setattr(bench, "train_ours", ours)
@@ -184,6 +186,9 @@ def test_rounds_take_turns_in_going_first_and_share_a_seed(monkeypatch: pytest.M
     assert order == [("ours", 0), ("peer", 0), ("peer", 1), ("ours", 1), ("ours", 2), ("peer", 2)]
     assert [(one.ours.seconds, one.peer.seconds) for one in rounds] == [([1.0], [2.0])] * 3
     assert known == {"trl": "1"}
+    assert limits == [None] * 3
+    bench.measure(TASK, Extent(1, 1, has_goal=False, patience=4.0), 2, tmp_path)
+    assert limits[3:] == [4.0, 4.0]
 
 
 @pytest.fixture
@@ -286,6 +291,25 @@ def test_whole_lines_are_told_once_as_a_file_grows(tmp_path: Path, capsys: pytes
     file.write_text("one\ntwo\n")
     assert sides._tell_news(file, shown, str.upper) == 2
     assert capsys.readouterr().out.split() == ["ONE", "TWO"]
+
+
+def test_a_side_that_is_stopped_for_its_slowness_gives_a_bound() -> None:
+    stopped = Training(peak_memory_bytes=2**31, stopped_after_s=240.0)
+    rounds = [Round(training([30.0]), stopped)]
+    found = bench.workload_figures("long_prompt", rounds)
+    speed, memory, length = found
+    assert (speed["ours"], speed["peer"], speed["ratio"]) == (2.0, 0.25, 8.0)
+    assert (memory["peer"], length["peer"], length["ratio"]) == (2048.0, None, None)
+    table = bench.results_table(found, {"long_prompt": rounds}, has_goal=False)
+    assert "| `long_prompt` | 2 | below 0.25 | above 8.00 | steps/min | higher |" in table
+
+
+def test_a_program_is_stopped_at_its_limit(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = [sys.executable, "-c", "import time; print('step 1', flush=True); time.sleep(600)"]
+    with pytest.raises(sides.TookTooLongError) as stop:
+        sides.run_program("TRL", command, log, log, lambda _: None, limit_s=0.5)
+    assert stop.value.peak_memory_bytes is None or stop.value.peak_memory_bytes > 0
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
