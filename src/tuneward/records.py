@@ -90,6 +90,7 @@ FURTHER_METRICS = (
     Metric("judge_calls", "Judge calls", "calls", "calls to judge models, those of the held-out grader included"),
     Metric("judge_prompt_tokens", "Judge prompt tokens", "tokens", "tokens sent in those calls"),
     Metric("judge_completion_tokens", "Judge answer tokens", "tokens", "tokens of their answers"),
+    Metric("judge_cost", "Judge cost", "", "price of those tokens, when `reward.connection` has prices"),
 )
 """In step and evaluation records of runs with a held-out grader or a judge. In a step's record the held-out numbers are
 those that have come since the record before: scored in the background, a few samples a step, so that no step waits."""

@@ -52,6 +52,10 @@ class ConnectionConfig(Section):
     """Wall-clock limit of one call."""
     retries: int = Field(4, ge=0, le=10)
     """Further tries after a refusal for load or a failure of the server."""
+    prompt_price: float = Field(0.0, ge=0)
+    """Price of a million prompt tokens, in a currency of your choice, for `judge_cost` in the metrics."""
+    answer_price: float = Field(0.0, ge=0)
+    """Price of a million tokens of judges' answers."""
     max_calls: Positive | None = None
     """Most calls of one run; then every further sample fails with this reason. None: no limit."""
     max_tokens: Positive | None = None

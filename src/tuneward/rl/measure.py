@@ -110,8 +110,8 @@ def verdict_counts(scores: Sequence[Score]) -> dict[str, int]:
     return {"grader_errors": len(verdicts) - counts["verdict_ok"], **counts}
 
 
-def usage_numbers(scores: Sequence[Score]) -> dict[str, int]:
-    """Calls and tokens of judge models; empty when none was asked."""
+def usage_numbers(scores: Sequence[Score]) -> dict[str, float]:
+    """Calls, tokens and cost of judge models; empty when none was asked."""
     return {f"judge_{name}": count for name, count in total_usage(scores).items()}
 
 

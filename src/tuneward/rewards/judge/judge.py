@@ -48,6 +48,7 @@ class JudgeGrader:
     def __init__(self, config: GraderConfig, *, client: ModelClient | None = None) -> None:
         assert config.judge is not None
         self._judge = config.judge
+        self._connection = config.connection
         self._rubric = load_rubric(config.judge.rubric)
         _check_fields(self._judge.variables, self._rubric)
         self._scale = config.judge.scale or self._rubric.header.scale
@@ -122,7 +123,7 @@ class JudgeGrader:
         votes = [CastVote(self._wait(future), is_cached) for future, is_cached in case.votes]
         receipt = self._receipt(votes)
         metrics = {"injection_suspected": float(bool(case.suspicions)), **measure(votes)}
-        details: dict[str, Json] = {"judge": self._judge.model, "usage": usage(votes)}
+        details: dict[str, Json] = {"judge": self._judge.model, "usage": usage(votes, self._connection)}
         if case.suspicions:
             details["suspicions"] = case.suspicions
         decided = decide(votes, self._rubric.header, self._scale)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import fmean, median, median_low
 
+from tuneward.config import ConnectionConfig
 from tuneward.rewards.judge.rubric import Header, Scale
 from tuneward.rewards.judge.verdict import criterion_value, on_scale, reward_of
 from tuneward.rewards.judge.vote import Vote
+from tuneward.rewards.usage import usage_of
 from tuneward.types import Json
 
 
@@ -32,15 +34,15 @@ def measure(votes: list[CastVote]) -> dict[str, float]:
     return metrics
 
 
-def usage(votes: list[CastVote]) -> dict[str, int]:
+def usage(votes: list[CastVote], connection: ConnectionConfig) -> dict[str, float]:
     """Calls and tokens that the votes cost; one that was cast before costs nothing."""
     replies = [reply for cast in votes if not cast.is_cached for reply in cast.vote.replies]
-    return {
-        "calls": len(replies),
-        "prompt_tokens": sum(reply.prompt_tokens for reply in replies),
-        "completion_tokens": sum(reply.completion_tokens for reply in replies),
-        "cached_tokens": sum(reply.cached_tokens for reply in replies),
-    }
+    prompts, answers = (
+        sum(reply.prompt_tokens for reply in replies),
+        sum(reply.completion_tokens for reply in replies),
+    )
+    cached = sum(reply.cached_tokens for reply in replies)
+    return usage_of(len(replies), prompts, answers, connection) | {"cached_tokens": cached}
 
 
 def decide(

@@ -9,12 +9,13 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from tuneward.config import GraderConfig
+from tuneward.config import ConnectionConfig, GraderConfig
 from tuneward.errors import GraderError
 from tuneward.rewards.openai.assemble import Assembly
 from tuneward.rewards.openai.case import case_of_sample
-from tuneward.rewards.openai.outcome import Outcome, settle
+from tuneward.rewards.openai.outcome import Outcome, Usage, settle
 from tuneward.rewards.openai.parse import InvalidGraderError, echo, parse_grader
+from tuneward.rewards.usage import usage_of
 from tuneward.types import Json, Receipt, Sample, Score
 
 
@@ -40,6 +41,7 @@ class OpenAIGrader:
             raise InvalidGraderError(f"{place}: {error}", error.param, error.code) from None
         written = json.dumps(echo(self._spec), sort_keys=True).encode()
         self._name = f"{self._spec.name}@{hashlib.sha256(written).hexdigest()[:8]}"
+        self._connection = config.connection
         self._closed = threading.Event()
         self._assembly = Assembly(self._spec, config)
 
@@ -86,10 +88,10 @@ class OpenAIGrader:
         threshold = self._spec.pass_threshold
         if threshold is not None and not is_failed:
             metrics.setdefault("passed", float(outcome.reward >= threshold))
-        return Score(sample.id, outcome.reward, receipt, metrics, frozenset(parts), _details(outcome))
+        return Score(sample.id, outcome.reward, receipt, metrics, frozenset(parts), _details(outcome, self._connection))
 
 
-def _details(outcome: Outcome) -> dict[str, Json]:
+def _details(outcome: Outcome, connection: ConnectionConfig) -> dict[str, Json]:
     """Error flags, the reason of a real 0, tokens by judge model, and what judges said."""
     details: dict[str, Json] = {}
     if outcome.errors:
@@ -97,6 +99,8 @@ def _details(outcome: Outcome) -> dict[str, Json]:
         details["error"] = outcome.message
     if outcome.usage:
         details["token_usage"] = {model: usage.as_json() for model, usage in outcome.usage.items()}
+        total = sum(outcome.usage.values(), Usage())
+        details["usage"] = usage_of(total.calls, total.prompt_tokens, total.completion_tokens, connection)
     reasons = {name: part.reasons for name, part in outcome.parts.items() if part.reasons is not None}
     if outcome.reasons is not None or reasons:
         details["reasons"] = reasons or outcome.reasons

@@ -93,7 +93,7 @@ class ModelEvaluator:
         for _ in range(TRIES):
             reply = self._ask(messages)
             used[reply.model] = used.get(reply.model, Usage()) + Usage(
-                reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens
+                reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens, calls=1
             )
             if reply.refusal is not None:
                 message = f"{self._spec.name}: {reply.model} refused to judge: {_short(reply.refusal)}."
