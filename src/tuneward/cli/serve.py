@@ -34,10 +34,11 @@ def serve(
 
     With TUNEWARD_API_KEY set, callers must send that key.
     """
+    from tuneward.config import ConnectionConfig
     from tuneward.serve.app import create_app
     from tuneward.serve.auth import bearer_key
     from tuneward.serve.load import load_catalog
-    from tuneward.serve.server import Server, bind
+    from tuneward.serve.server import Server, address_of, bind
 
     console = out()
     key = os.environ.get("TUNEWARD_API_KEY") or None
@@ -48,7 +49,9 @@ def serve(
                 model or [], run or [], root=root, max_rows=max_rows, max_waiting=max_waiting, threads=threads
             )
         names = [served.id for served in catalog]
-        server = Server(create_app(catalog, bearer_key(key)), listener)
+        # Graders that are models may name the models served here.
+        here = ConnectionConfig(url=f"{address_of(listener)}/v1", key_variable="TUNEWARD_API_KEY")
+        server = Server(create_app(catalog, bearer_key(key), judges=here), listener)
         stopped = threading.Event()
 
         def stop(_number: int, _frame: object) -> None:

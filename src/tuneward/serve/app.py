@@ -11,20 +11,24 @@ from fastapi import Depends, FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tuneward.config import ConnectionConfig
 from tuneward.serve import errors
 from tuneward.serve.auth import Authenticate, bearer_key
 from tuneward.serve.catalog import Catalog
-from tuneward.serve.openai import chat, models
+from tuneward.serve.openai import chat, graders, models
 
 _log = logging.getLogger(__name__)
 
 
-def create_app(catalog: Catalog, authenticate: Authenticate | None = None) -> FastAPI:
+def create_app(
+    catalog: Catalog, authenticate: Authenticate | None = None, *, judges: ConnectionConfig | None = None
+) -> FastAPI:
     """An application that serves a catalog, and closes it when it stops.
 
     Args:
         catalog: what to serve.
         authenticate: who may call; None is everybody.
+        judges: where graders that are models find theirs; None: as a configuration without `reward.connection`.
     """
 
     @asynccontextmanager
@@ -37,6 +41,7 @@ def create_app(catalog: Catalog, authenticate: Authenticate | None = None) -> Fa
     guarded = [Depends(authenticate or bearer_key(None))]
     app.include_router(models.router(catalog), prefix="/v1", dependencies=guarded)
     app.include_router(chat.router(catalog), prefix="/v1", dependencies=guarded)
+    app.include_router(graders.router(judges or ConnectionConfig()), prefix="/v1", dependencies=guarded)
     app.add_middleware(_RequestIds)
     return app
 

@@ -27,6 +27,12 @@ def bind(host: str, port: int) -> socket.socket:
     return made
 
 
+def address_of(listener: socket.socket) -> str:
+    """Its URL, without a path and a slash at the end."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 class Server:
     """Serves an application until it is stopped; a context manager.
 
@@ -36,8 +42,7 @@ class Server:
     """
 
     def __init__(self, app: ASGIApp, listener: socket.socket):
-        host, port = listener.getsockname()[:2]
-        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.url = address_of(listener)
         """Without a path and a slash at the end."""
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S)
         self._server = _Server(config)
