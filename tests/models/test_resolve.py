@@ -9,7 +9,7 @@ import pytest
 from tests.tiny import tiny_model
 
 from tuneward.errors import ModelError
-from tuneward.models.home import models_home, tuneward_home
+from tuneward.home import cache_home, models_home
 from tuneward.models.load import load_base
 from tuneward.models.pull import pull
 from tuneward.models.resolve import resolve
@@ -129,9 +129,9 @@ def test_the_home_is_the_variable_else_the_users_cache(monkeypatch: pytest.Monke
     assert models_home() == tmp_path / "home" / "models"
     monkeypatch.delenv("TUNEWARD_HOME")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert tuneward_home() == tmp_path / "cache" / "tuneward"
+    assert cache_home() == tmp_path / "cache" / "tuneward"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert tuneward_home() == Path("~/.cache/tuneward").expanduser()
+    assert cache_home() == Path("~/.cache/tuneward").expanduser()
 
 
 @pytest.mark.parametrize("damage", ["cut", "foreign"])

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuneward.errors import ModelError, did_you_mean
+from tuneward.home import models_home
 from tuneward.models.gguf import convert_gguf, sha256_file
-from tuneward.models.home import models_home
 
 
 @dataclass(frozen=True)

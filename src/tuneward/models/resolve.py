@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from tuneward.errors import ModelError, did_you_mean
+from tuneward.home import models_home
 from tuneward.models.gguf import convert_gguf, sha256_file
-from tuneward.models.home import models_home
 from tuneward.models.pull import EMBEDDED, is_pulled, local_folder
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 
 from tuneward.config import GraderConfig, RewardConfig
@@ -21,6 +23,7 @@ __all__ = [
     "build_grader",
     "build_held_out",
     "build_reward",
+    "open_graders",
     "parse_answer",
     "read_answer",
 ]
@@ -44,6 +47,18 @@ def build_reward(config: RewardConfig) -> Grader:
     """
     grader = build_grader(config)
     return FailuresAsZero(grader) if config.on_failure == "zero" else grader
+
+
+@contextmanager
+def open_graders(config: RewardConfig) -> Iterator[tuple[Grader, Grader | None]]:
+    """What a run trains on and what it only measures, closed at the end. Raises GraderError as `build_grader`."""
+    with ExitStack() as stack:
+        grader = build_reward(config)
+        stack.callback(grader.close)
+        held_out = build_held_out(config)
+        if held_out is not None:
+            stack.callback(held_out.close)
+        yield grader, held_out
 
 
 def build_held_out(config: RewardConfig) -> Grader | None:

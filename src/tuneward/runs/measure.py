@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 
 from tuneward.config import Config
 from tuneward.evaluation.evaluate import Evaluation, evaluate
 from tuneward.evaluation.statistics import Comparison
-from tuneward.rewards import build_held_out, build_reward
+from tuneward.rewards import open_graders
 from tuneward.runs.finish import compare_evaluations
 from tuneward.runs.folder import open_run
 from tuneward.runs.prepare import engine_for, load_prompts
@@ -20,12 +19,7 @@ def evaluate_model(name: str, config: Config, root: Path) -> Evaluation:
     Raises:
         TunewardError: whatever is wrong with the model, the data or the grader.
     """
-    with ExitStack() as stack:
-        grader = build_reward(config.reward)
-        stack.callback(grader.close)
-        held_out = build_held_out(config.reward)
-        if held_out is not None:
-            stack.callback(held_out.close)
+    with open_graders(config.reward) as (grader, held_out):
         engine = engine_for(name, root=root, threads=config.threads)
         prompts = load_prompts(config, engine.tokenizer)
         return evaluate(engine, grader, prompts.validation, config, step=0, held_out=held_out)

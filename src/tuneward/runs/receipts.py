@@ -59,8 +59,11 @@ class ReceiptedGrader:
 def receipt_lines(scores: Sequence[Score]) -> list[bytes]:
     """One JSON line for each different receipt, with the ids of its samples."""
     samples: dict[str, list[str]] = {}
+    known: dict[int, str] = {}  # the samples of a call share one object; each is written out once
     for score in scores:
-        samples.setdefault(_encoded(score.receipt), []).append(score.sample_id)
+        if id(score.receipt) not in known:
+            known[id(score.receipt)] = _encoded(score.receipt)
+        samples.setdefault(known[id(score.receipt)], []).append(score.sample_id)
     return [
         f'{{"samples": {json.dumps(ids, ensure_ascii=False)}, {receipt[1:]}\n'.encode("utf-8", "backslashreplace")
         for receipt, ids in samples.items()

@@ -17,7 +17,7 @@ from tuneward.errors import RunError
 from tuneward.models.chat import ChatTokenizer
 from tuneward.models.load import set_threads
 from tuneward.models.resolve import resolve
-from tuneward.rewards import build_held_out, build_reward
+from tuneward.rewards import open_graders
 from tuneward.rl.policy import Policy
 from tuneward.runs.finish import Ending, finish
 from tuneward.runs.folder import RunFolder, create_run, open_run, read_config, write_atomically, write_json
@@ -106,12 +106,7 @@ class SessionParts:
 @contextmanager
 def build_session_parts(config: Config) -> Iterator[SessionParts]:
     """Build the parts, cheapest checks first; the graders are closed at the end."""
-    with ExitStack() as stack:
-        grader = build_reward(config.reward)
-        stack.callback(grader.close)
-        held_out = build_held_out(config.reward)
-        if held_out is not None:
-            stack.callback(held_out.close)
+    with open_graders(config.reward) as (grader, held_out):
         folder = resolve(config.model)
         set_threads(config.threads)
         yield SessionParts(grader, held_out, folder, ChatTokenizer.load(folder))
