@@ -8,12 +8,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import openai
+from fastapi import FastAPI
 
+from tuneward.config import ServerConfig
 from tuneward.serve.app import create_app
+from tuneward.serve.auth import fixed_key
+from tuneward.serve.build import build_services
+from tuneward.serve.catalog import FixedCatalog
 from tuneward.serve.load import load_catalog
 from tuneward.serve.server import Server, bind
 
@@ -59,6 +66,10 @@ async def measure(url: str, model: str, requests: int, tokens: int, *, at_once: 
     }
 
 
+def app(home: Path, catalog: FixedCatalog) -> FastAPI:
+    return create_app(build_services(ServerConfig(home=home), catalog, fixed_key(None)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="smollm2-135m")
@@ -67,7 +78,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()
     catalog = load_catalog([options.model], [], threads=options.threads)
-    with Server(create_app(catalog), bind("127.0.0.1", 0)) as server:
+    with tempfile.TemporaryDirectory() as home, Server(app(Path(home), catalog), bind("127.0.0.1", 0)) as server:
         asyncio.run(measure(server.url, options.model, 1, 4, at_once=1))  # weights are packed at first use
         few = max(2, options.requests // 8)
         alone = asyncio.run(measure(server.url, options.model, few, options.tokens, at_once=1))

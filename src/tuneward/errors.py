@@ -58,6 +58,12 @@ class EngineError(TunewardError):
     exit_code = 8
 
 
+class StoreError(TunewardError):
+    """The service's database cannot be used at the moment; another try may succeed."""
+
+    exit_code = 9
+
+
 class NonFiniteError(TrainingError):
     """NaN or infinity in logits, loss or gradients; the loop rolls back and, if it persists, stops."""
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import openai
 import pytest
+from tests.service import app_with
 from tests.serving import save_adapter, start_engine
 
 from tuneward.engine.serving.adapters import load_adapter
-from tuneward.serve.app import create_app
-from tuneward.serve.catalog import Catalog, ServedModel
+from tuneward.serve.catalog import FixedCatalog, ServedModel
 from tuneward.serve.server import Server, bind
 
 
@@ -22,18 +22,18 @@ def adapters(tiny_chat_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="package")
-def catalog(tiny_chat_model: Path, adapters: list[Path]) -> Catalog:
+def catalog(tiny_chat_model: Path, adapters: list[Path]) -> FixedCatalog:
     engine = start_engine(tiny_chat_model)
     tuned = [
         ServedModel(f"tuned-{number}", engine, 1, load_adapter(engine.base, folder))
         for number, folder in enumerate(adapters)
     ]
-    return Catalog([ServedModel("owner/tiny", engine, 1), *tuned])
+    return FixedCatalog([ServedModel("owner/tiny", engine, 1), *tuned])
 
 
 @pytest.fixture(scope="package")
-def url(catalog: Catalog) -> Iterator[str]:
-    with Server(create_app(catalog), bind("127.0.0.1", 0)) as server:
+def url(catalog: FixedCatalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with Server(app_with(tmp_path_factory.mktemp("home"), catalog.models), bind("127.0.0.1", 0)) as server:
         yield server.url
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.serving import greedy
 
 from tuneward.models.chat import ChatTokenizer
-from tuneward.serve.catalog import Catalog
+from tuneward.serve.catalog import FixedCatalog
 from tuneward.serve.openai.chat_request import ResponseFormat
 from tuneward.serve.openai.response_format import format_error, instructed
 
@@ -51,7 +51,7 @@ def test_models_are_listed_and_found_by_names_with_slashes(client: openai.OpenAI
 
 
 def test_three_adapters_hammered_at_once_never_answer_for_each_other(
-    url: str, catalog: Catalog, adapters: list[Path], tiny_chat_model: Path
+    url: str, catalog: FixedCatalog, adapters: list[Path], tiny_chat_model: Path
 ) -> None:
     tokenizer = ChatTokenizer.load(tiny_chat_model)
     texts = ["Hello", "How are you?"]

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from tests.service import app_with
 from tests.serving import LIMITS, start_engine
 from tests.tiny import save_tiny_chat_model
 
 from tuneward.config import ConnectionConfig
-from tuneward.serve.app import create_app
-from tuneward.serve.catalog import Catalog, ServedModel
+from tuneward.serve.catalog import ServedModel
 from tuneward.serve.server import Server, address_of, bind
 
 EXACT = {
@@ -57,8 +57,10 @@ def judge_client(tmp_path: Path) -> Iterator[openai.OpenAI]:
     folder = save_tiny_chat_model(tmp_path / "tiny", context=2048)
     engine = start_engine(folder, dataclasses.replace(LIMITS, context=2048, pool_tokens=16384))
     listener = bind("127.0.0.1", 0)
-    app = create_app(
-        Catalog([ServedModel("owner/tiny", engine, 1)]), judges=ConnectionConfig(url=f"{address_of(listener)}/v1")
+    app = app_with(
+        tmp_path / "home",
+        [ServedModel("owner/tiny", engine, 1)],
+        judges=ConnectionConfig(url=f"{address_of(listener)}/v1"),
     )
     with Server(app, listener) as server, openai.OpenAI(base_url=f"{server.url}/v1", api_key="any") as client:
         yield client

@@ -29,7 +29,7 @@ def test_a_tuned_run_and_its_base_share_one_model_and_answer_as_generate_does(
     said = cli("generate", "toy", "Hello", "--max-tokens", 12, "--root", root)
     catalog = load_catalog([str(toy_job.model)], ["toy"], root=root, threads=1)
     try:
-        base, tuned = catalog
+        base, tuned = catalog.models
         assert (base.id, tuned.id) == (toy_job.model.name, "toy")
         assert base.engine is tuned.engine
         assert tuned.version.startswith("adapter-")

@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from tests.service import app_with
 from tests.serving import LIMITS, start_engine
 
 from tuneward.errors import ConfigError
-from tuneward.serve.app import create_app
-from tuneward.serve.auth import bearer_key
-from tuneward.serve.catalog import Catalog, ServedModel
+from tuneward.serve.auth import fixed_key
+from tuneward.serve.catalog import ServedModel
 from tuneward.serve.server import Server, bind
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -77,8 +77,8 @@ def test_an_unknown_model_is_not_found(client: openai.OpenAI) -> None:
         client.models.retrieve("other")
 
 
-def test_a_key_is_asked_for_when_there_is_one() -> None:
-    app = create_app(Catalog([]), bearer_key("secret"))
+def test_a_key_is_asked_for_when_there_is_one(tmp_path: Path) -> None:
+    app = app_with(tmp_path, authenticate=fixed_key("secret"))
     with Server(app, bind("127.0.0.1", 0)) as server:
         assert list(openai.OpenAI(base_url=f"{server.url}/v1", api_key="secret").models.list()) == []
         with pytest.raises(openai.AuthenticationError) as refused:
@@ -90,7 +90,7 @@ def test_a_key_is_asked_for_when_there_is_one() -> None:
 class Gated:
     """A server whose engine computes one answer at a time, with room for one to wait, and stops at a gate."""
 
-    def __init__(self, model: Path, monkeypatch: pytest.MonkeyPatch):
+    def __init__(self, model: Path, home: Path, monkeypatch: pytest.MonkeyPatch):
         self.engine = start_engine(model, replace(LIMITS, max_rows=1, max_waiting=1))
         self.gate = threading.Event()
         self.passes = threading.Condition()
@@ -105,15 +105,17 @@ class Gated:
             return forward(chosen)
 
         monkeypatch.setattr(self.engine, "_forward", gated)
-        self.app = create_app(Catalog([ServedModel("tiny", self.engine, 1)]))
+        self.app = app_with(home, [ServedModel("tiny", self.engine, 1)])
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         with self.passes:
             assert self.passes.wait_for(condition, 60)
 
 
-def test_a_full_queue_answers_429_with_a_time(tiny_chat_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gated = Gated(tiny_chat_model, monkeypatch)
+def test_a_full_queue_answers_429_with_a_time(
+    tiny_chat_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gated = Gated(tiny_chat_model, tmp_path, monkeypatch)
     with (
         Server(gated.app, bind("127.0.0.1", 0)) as server,
         openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client,
@@ -140,9 +142,9 @@ def test_a_full_queue_answers_429_with_a_time(tiny_chat_model: Path, monkeypatch
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_client_that_hangs_up_frees_its_slot(
-    stream: bool, tiny_chat_model: Path, monkeypatch: pytest.MonkeyPatch
+    stream: bool, tiny_chat_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gated = Gated(tiny_chat_model, monkeypatch)
+    gated = Gated(tiny_chat_model, tmp_path, monkeypatch)
     body = {"model": "tiny", "messages": HELLO, "max_tokens": 200, "stream": stream, "logit_bias": {"2": -100}}
     with Server(gated.app, bind("127.0.0.1", 0)) as server:
         host, port = server.url.removeprefix("http://").split(":")
@@ -162,9 +164,9 @@ def test_a_client_that_hangs_up_frees_its_slot(
 
 
 def test_a_failure_in_the_middle_of_a_stream_reaches_the_client(
-    tiny_chat_model: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_chat_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gated = Gated(tiny_chat_model, monkeypatch)
+    gated = Gated(tiny_chat_model, tmp_path, monkeypatch)
     gated.gate.set()
     forward = gated.engine._forward
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import openai
 import pytest
+from tests.service import app_with
 
-from tuneward.serve.app import create_app
-from tuneward.serve.catalog import Catalog
+from tuneward.serve.catalog import FixedCatalog
 from tuneward.serve.load import load_catalog
 from tuneward.serve.server import Server, bind
 
@@ -22,17 +22,17 @@ QUESTIONS = ["What is the capital of France?", "Name three colours.", "Wie heiß
 
 
 @pytest.fixture(scope="module")
-def catalog(embedded_model: Path) -> Catalog:  # noqa: ARG001  it must be there
+def catalog(embedded_model: Path) -> FixedCatalog:  # noqa: ARG001  it must be there
     return load_catalog([ALIAS], [], threads=1)
 
 
 @pytest.fixture(scope="module")
-def url(catalog: Catalog) -> Iterator[str]:
-    with Server(create_app(catalog), bind("127.0.0.1", 0)) as server:
+def url(catalog: FixedCatalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with Server(app_with(tmp_path_factory.mktemp("home"), catalog.models), bind("127.0.0.1", 0)) as server:
         yield server.url
 
 
-def test_answers_streamed_in_company_are_those_the_library_gives(url: str, catalog: Catalog) -> None:
+def test_answers_streamed_in_company_are_those_the_library_gives(url: str, catalog: FixedCatalog) -> None:
     import torch
 
     from tuneward.models.load import load_base

@@ -34,9 +34,10 @@ def serve(
 
     With TUNEWARD_API_KEY set, callers must send that key.
     """
-    from tuneward.config import ConnectionConfig
+    from tuneward.config import ConnectionConfig, ServerConfig
     from tuneward.serve.app import create_app
-    from tuneward.serve.auth import bearer_key
+    from tuneward.serve.auth import fixed_key
+    from tuneward.serve.build import build_services
     from tuneward.serve.load import load_catalog
     from tuneward.serve.server import Server, address_of, bind
 
@@ -48,10 +49,11 @@ def serve(
             catalog = load_catalog(
                 model or [], run or [], root=root, max_rows=max_rows, max_waiting=max_waiting, threads=threads
             )
-        names = [served.id for served in catalog]
+        names = [served.id for served in catalog.models]
         # Graders that are models may name the models served here.
         here = ConnectionConfig(url=f"{address_of(listener)}/v1", key_variable="TUNEWARD_API_KEY")
-        server = Server(create_app(catalog, bearer_key(key), judges=here), listener)
+        services = build_services(ServerConfig(host=host, port=port), catalog, fixed_key(key), judges=here)
+        server = Server(create_app(services), listener)
         stopped = threading.Event()
 
         def stop(_number: int, _frame: object) -> None:

@@ -23,6 +23,7 @@ from tuneward.config.reward import (
     PartConfig,
     RewardConfig,
 )
+from tuneward.config.server import LimitsConfig, ServedModelConfig, ServerConfig, ServingConfig, StorageConfig
 
 __all__ = [
     "AdvantageScale",
@@ -35,13 +36,18 @@ __all__ = [
     "GraderConfig",
     "JudgeConfig",
     "LengthPenaltyConfig",
+    "LimitsConfig",
     "LoraConfig",
     "LossName",
     "PartConfig",
     "RewardConfig",
     "RolloutConfig",
     "RunConfig",
+    "ServedModelConfig",
+    "ServerConfig",
+    "ServingConfig",
     "SinkName",
+    "StorageConfig",
     "TrainingConfig",
     "load_config",
     "parse_config",

@@ -7,47 +7,40 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tuneward.config import ConnectionConfig
-from tuneward.serve import errors
-from tuneward.serve.auth import Authenticate, bearer_key
-from tuneward.serve.catalog import Catalog
-from tuneward.serve.openai import chat, graders, models
+from tuneward.serve import errors, health
+from tuneward.serve.bedrock import control, runtime
+from tuneward.serve.functions import routes as functions
+from tuneward.serve.openai import chat, files, graders, jobs, models, permissions, responses, uploads
+from tuneward.serve.services import Services
 
 _log = logging.getLogger(__name__)
 
 
-def create_app(
-    catalog: Catalog, authenticate: Authenticate | None = None, *, judges: ConnectionConfig | None = None
-) -> FastAPI:
-    """An application that serves a catalog, and closes it when it stops.
-
-    Args:
-        catalog: what to serve.
-        authenticate: who may call; None is everybody.
-        judges: where graders that are models find theirs; None: as a configuration without `reward.connection`.
-    """
+def create_app(services: Services) -> FastAPI:
+    """An application over the services; it closes their catalog when it stops."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
-        catalog.close()
+        services.catalog.close()
 
     app = FastAPI(title="Tuneward", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.state.services = services
     errors.install(app)
-    guarded = [Depends(authenticate or bearer_key(None))]
-    app.include_router(models.router(catalog), prefix="/v1", dependencies=guarded)
-    app.include_router(chat.router(catalog), prefix="/v1", dependencies=guarded)
-    app.include_router(graders.router(judges or ConnectionConfig()), prefix="/v1", dependencies=guarded)
+    for openai in (models, chat, responses, files, uploads, jobs, permissions, graders):
+        app.include_router(openai.routes, prefix="/v1")
+    for other in (control, runtime, functions, health):
+        app.include_router(other.routes)
     app.add_middleware(_RequestIds)
     return app
 
 
 class _RequestIds:
-    """Gives every response an `x-request-id`, and turns what nobody caught into an error envelope."""
+    """Gives every response an `x-request-id`, and turns what nobody caught into an error body."""
 
     def __init__(self, app: ASGIApp):
         self._app = app
@@ -57,13 +50,15 @@ class _RequestIds:
             await self._app(scope, receive, send)
             return
         request_id = f"req_{secrets.token_hex(12)}"
+        scope.setdefault("state", {})["request_id"] = request_id
         is_started = False
 
         async def send_with_id(message: Message) -> None:
             nonlocal is_started
             if message["type"] == "http.response.start":
                 is_started = True
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = headers["x-amzn-RequestId"] = request_id
             await send(message)
 
         try:
@@ -73,4 +68,4 @@ class _RequestIds:
             if is_started:
                 raise
             failure = errors.ApiError(500, f"The server failed on this request ({request_id}); its log says why.")
-            await failure.response()(scope, receive, send_with_id)
+            await failure.response(errors.dialect_of(scope["path"]))(scope, receive, send_with_id)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
+from tuneward.accounts.principal import Principal
 from tuneward.engine.serving.adapters import Adapter
 from tuneward.engine.serving.engine import ServingEngine
-from tuneward.errors import ConfigError
+from tuneward.errors import ConfigError, did_you_mean
+from tuneward.jobs.problems import ObjectNotFoundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,45 @@ class ServedModel:
         return "base" if self.adapter is None else self.adapter.version
 
 
-class Catalog:
-    """Models by name.
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What is said of a model in lists."""
+
+    id: str
+    created: int
+    """Seconds since 1970."""
+    owner: str = "tuneward"
+    version: str = "base"
+
+
+class Catalog(Protocol):
+    """The models that callers may use. Implementations are thread-safe."""
+
+    def cards(self, principal: Principal) -> list[ModelCard]:
+        """All that the caller may use, loaded or not."""
+        ...
+
+    def card(self, principal: Principal, name: str) -> ModelCard:
+        """One of them. Raises ObjectNotFoundError."""
+        ...
+
+    def use(self, principal: Principal, name: str) -> AbstractAsyncContextManager[ServedModel]:
+        """A model, ready and kept loaded until the block ends.
+
+        Raises:
+            ObjectNotFoundError: there is none of this name, or it is somebody else's.
+            LimitExceededError: it cannot be loaded now, because the memory is taken by models in use.
+            ModelError: it cannot be loaded at all.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop the engines; safe to call twice."""
+        ...
+
+
+class FixedCatalog:
+    """Loaded models by name, for every caller.
 
     Args:
         models: their ids differ.
@@ -43,13 +84,38 @@ class Catalog:
                 raise ConfigError(f'Two models would be called "{model.id}"; name each run and model once.')
             self._models[model.id] = model
 
-    def __iter__(self) -> Iterator[ServedModel]:
-        return iter(self._models.values())
-
     def get(self, name: str) -> ServedModel | None:
         return self._models.get(name)
 
+    @property
+    def models(self) -> list[ServedModel]:
+        """In the order given."""
+        return list(self._models.values())
+
+    def cards(self, _principal: Principal) -> list[ModelCard]:
+        """See `Catalog.cards`."""
+        return [ModelCard(model.id, model.created, version=model.version) for model in self._models.values()]
+
+    def card(self, principal: Principal, name: str) -> ModelCard:
+        """See `Catalog.card`."""
+        found = self._find(name)
+        return next(card for card in self.cards(principal) if card.id == found.id)
+
+    @asynccontextmanager
+    async def use(self, _principal: Principal, name: str) -> AsyncIterator[ServedModel]:
+        """See `Catalog.use`."""
+        yield self._find(name)
+
     def close(self) -> None:
-        """Stop the engines; safe to call twice."""
+        """See `Catalog.close`."""
         for engine in {id(model.engine): model.engine for model in self._models.values()}.values():
             engine.close()
+
+    def _find(self, name: str) -> ServedModel:
+        model = self._models.get(name)
+        if model is None:
+            hint = did_you_mean(name, self._models) or "."
+            raise ObjectNotFoundError(
+                f"The model '{name}' does not exist here{hint}", param="model", code="model_not_found"
+            )
+        return model

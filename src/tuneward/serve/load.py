@@ -16,7 +16,7 @@ from tuneward.models.chat import ChatTokenizer
 from tuneward.models.load import load_base, set_threads
 from tuneward.models.resolve import resolve
 from tuneward.runs.folder import open_run
-from tuneward.serve.catalog import Catalog, ServedModel
+from tuneward.serve.catalog import FixedCatalog, ServedModel
 
 
 def load_catalog(
@@ -27,7 +27,7 @@ def load_catalog(
     max_rows: int = 32,
     max_waiting: int = 256,
     threads: int | None = None,
-) -> Catalog:
+) -> FixedCatalog:
     """Load models and the tuned models of runs.
 
     Args:
@@ -71,7 +71,7 @@ def load_catalog(
             engine = engine_of(Path(base["path"]), base["name"])
             adapter = load_adapter(engine.base, run.adapter)
             served.append(ServedModel(run.name, engine, int(run.adapter.stat().st_mtime), adapter))
-        return Catalog(served)
+        return FixedCatalog(served)
     except BaseException:
         for engine in engines.values():
             engine.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,36 +16,34 @@ from starlette.types import Receive, Scope, Send
 from tuneward.engine.serving.grammar import GrammarError
 from tuneward.engine.serving.request import ServingRequest
 from tuneward.errors import ModelError
-from tuneward.serve.catalog import Catalog, ServedModel
+from tuneward.serve.catalog import ServedModel
+from tuneward.serve.deps import Developer, Use
 from tuneward.serve.errors import ApiError
 from tuneward.serve.openai.chat_answer import Answer
 from tuneward.serve.openai.chat_request import ChatRequest
 from tuneward.serve.openai.events import EventStream, opened
-from tuneward.serve.openai.models import find
 from tuneward.serve.openai.response_format import grammar_of, instructed
 
 LEAST_TOP_P = 1e-9
 """A nucleus is never empty: 0 means the likeliest token alone."""
 
 
-def router(catalog: Catalog) -> APIRouter:
-    """The route that answers chats with a catalog's models."""
-    routes = APIRouter()
+routes = APIRouter()
 
-    @routes.post("/chat/completions")
-    async def create_chat_completion(body: ChatRequest, request: Request) -> Response:
-        model = find(catalog, body.model)
+
+@routes.post("/chat/completions")
+async def create_chat_completion(body: ChatRequest, request: Request, principal: Developer, services: Use) -> Response:
+    async with AsyncExitStack() as stack:
+        model = await stack.enter_async_context(services.catalog.use(principal, body.model))
         wanted = await run_in_threadpool(to_engine, body, model)
         answer = Answer(body, model)
         if body.stream:
             # Submitted before the response begins, so that a refusal still has its own status.
             events = EventStream(model.engine, wanted)
-            return _EventResponse(answer, events)
+            return _EventResponse(answer, events, stack.pop_all())
         async with opened(model.engine, wanted) as events:
             await _until_gone(request, answer.collect(events))
         return JSONResponse(answer.body())
-
-    return routes
 
 
 def to_engine(body: ChatRequest, model: ServedModel) -> ServingRequest:
@@ -81,15 +79,16 @@ def to_engine(body: ChatRequest, model: ServedModel) -> ServingRequest:
 class _EventResponse(StreamingResponse):
     """Server-sent events; frees the slots when it ends, also where a client is gone before the first frame."""
 
-    def __init__(self, answer: Answer, events: EventStream):
+    def __init__(self, answer: Answer, events: EventStream, held: AsyncExitStack):
         super().__init__(_frames(answer, events), media_type="text/event-stream")
-        self._events = events
+        self._events, self._held = events, held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._events.close()
+            await self._held.aclose()
 
 
 async def _frames(answer: Answer, events: EventStream) -> AsyncIterator[str]:

@@ -7,26 +7,23 @@ from collections.abc import Callable
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 
-from tuneward.config import ConnectionConfig
 from tuneward.errors import GraderError
 from tuneward.rewards.openai import InvalidGraderError, run_grader, validate_grader
+from tuneward.serve.deps import Developer, Use
 from tuneward.serve.errors import ApiError
 from tuneward.types import Json
 
+routes = APIRouter(prefix="/fine_tuning/alpha/graders")
 
-def router(judges: ConnectionConfig) -> APIRouter:
-    """Routes that try graders out; graders that are models ask `judges`, Python ones run in the sandbox."""
-    routes = APIRouter(prefix="/fine_tuning/alpha/graders")
 
-    @routes.post("/validate")
-    async def validate(body: dict[str, Json]) -> Json:
-        return await _answer(lambda: validate_grader(body))
+@routes.post("/validate")
+async def validate(body: dict[str, Json], _principal: Developer) -> Json:
+    return await _answer(lambda: validate_grader(body))
 
-    @routes.post("/run")
-    async def run(body: dict[str, Json]) -> Json:
-        return await _answer(lambda: run_grader(body, connection=judges))
 
-    return routes
+@routes.post("/run")
+async def run(body: dict[str, Json], _principal: Developer, services: Use) -> Json:
+    return await _answer(lambda: run_grader(body, connection=services.judges))
 
 
 async def _answer(work: Callable[[], Json]) -> Json:

@@ -1,0 +1,1 @@
+"""Who calls: projects, keys, roles."""

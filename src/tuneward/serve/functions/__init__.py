@@ -1,0 +1,1 @@
+"""The dialect of AWS Lambda, over the registry of reward functions."""
