@@ -14,9 +14,16 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from tuneward.config import Config, GraderConfig, RewardConfig
+from tuneward.config import Config, GraderConfig, RewardConfig, ServerConfig, SupervisedConfig
 from tuneward.config.load import section_of
-from tuneward.records import EVALUATION_METRICS, FURTHER_METRICS, STEP_METRICS, TIMING_METRICS, Metric
+from tuneward.records import (
+    EVALUATION_METRICS,
+    FURTHER_METRICS,
+    STEP_METRICS,
+    SUPERVISED_METRICS,
+    TIMING_METRICS,
+    Metric,
+)
 from tuneward.rewards.templates import ready_made_templates
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -24,15 +31,33 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 def configuration() -> str:
     """docs/configuration.md"""
+    return _page("Configuration", "Every field of a run, as YAML keys.", Config)
+
+
+def supervised_configuration() -> str:
+    """docs/supervised-configuration.md"""
+    return _page("Configuration of supervised runs", "Every field of `tuneward sft`, as YAML keys.", SupervisedConfig)
+
+
+def server_configuration() -> str:
+    """docs/server-configuration.md"""
+    return _page(
+        "Configuration of a server", "Every field of `tuneward serve --config FILE`, as YAML keys.", ServerConfig
+    )
+
+
+def _page(title: str, first: str, root: type[BaseModel]) -> str:
+    override = "" if root is ServerConfig else " `--set section.key=value` overrides any of them on the command line."
+    plain = [(name, field) for name, field in root.model_fields.items() if section_of(field.annotation) is None]
     lines = [
-        "# Configuration",
+        f"# {title}",
         "",
-        "Every field of a run, as YAML keys. `--set section.key=value` overrides any of them on the command line.",
+        f"{first}{override}",
         "This page is written from `src/tuneward/config/` by `make docs`.",
         "",
-        *_table([(name, field) for name, field in Config.model_fields.items() if section_of(field.annotation) is None]),
+        *_table(plain),
     ]
-    for name, field in Config.model_fields.items():
+    for name, field in root.model_fields.items():
         lines += _pages_of(name, field)
     return "\n".join(lines) + "\n"
 
@@ -131,6 +156,7 @@ def metrics() -> str:
         ("`timing` of step records", TIMING_METRICS),
         ("`evaluation` records", EVALUATION_METRICS),
         ("Both, with a held-out grader or a judge", FURTHER_METRICS),
+        ("Both, in supervised runs", SUPERVISED_METRICS),
     ):
         parts += ["", f"## {title}", "", "| name | unit | meaning |", "|---|---|---|", *map(_metric_row, group)]
     return "\n".join(parts) + "\n"
@@ -178,7 +204,13 @@ def _settings(path: Path) -> list[tuple[str, str, str]]:
     return found
 
 
-PAGES = {"configuration.md": configuration, "metrics.md": metrics, "reward-templates.md": reward_templates}
+PAGES = {
+    "configuration.md": configuration,
+    "supervised-configuration.md": supervised_configuration,
+    "server-configuration.md": server_configuration,
+    "metrics.md": metrics,
+    "reward-templates.md": reward_templates,
+}
 
 if __name__ == "__main__":
     for name, write in PAGES.items():

@@ -107,6 +107,12 @@ EVALUATION_METRICS = (
     Metric("grader_errors", "Grader failures", "samples", "samples without a score"),
 )
 
+SUPERVISED_METRICS = (
+    Metric("loss", "Loss", "nats/token", "mean negative log-likelihood of the learned tokens; a step's is before it"),
+    Metric("token_accuracy", "Token accuracy", "share", "learned tokens that were the model's likeliest"),
+)
+"""In step and evaluation records of supervised runs, instead of whatever has to do with rewards and sampling."""
+
 
 def metric_title(name: str) -> str:
     """What people call a number: a registered one's title, else its name in words.

@@ -103,6 +103,24 @@ def test_every_configuration_of_the_page_on_rewards_is_valid() -> None:
     assert all(parse_grader(reward.openai) for reward in rewards if reward.openai)
 
 
+def test_every_command_of_the_page_on_given_answers_runs(workplace: Path) -> None:
+    page = (ROOT / "docs" / "supervised.md").read_text()
+    (workplace / "start.yaml").write_text(blocks(page, "yaml")[0])
+    (workplace / "config.yaml").rename(workplace / "reward.yaml")
+    row = json.loads(blocks(page, "json")[0])
+    rows = []
+    for day in range(16):
+        question = row["messages"][0] | {"content": f"{day}: {row['messages'][0]['content']}"}
+        rows.append({"messages": [question, row["messages"][1]]})
+    write_rows(workplace / "answers.jsonl", rows)
+    environment = os.environ | {"TUNEWARD_HOME": str(workplace / "home"), "COLUMNS": "120"}
+    lines = commands(page)
+    assert len(lines) == 2
+    for line in lines:
+        done = run(shlex.split(line)[1:], workplace, environment)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
 def run(arguments: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tuneward", *arguments],

@@ -18,6 +18,7 @@ from tuneward.cli.plan import plan
 from tuneward.cli.rewards import rewards_app
 from tuneward.cli.runs import runs_app
 from tuneward.cli.serve import serve
+from tuneward.cli.sft import sft
 from tuneward.cli.train import train
 from tuneward.cli.validate import validate
 from tuneward.errors import TunewardError
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
-for command in (demo, validate, plan, train, evaluate, compare, generate, chat, serve):
+for command in (demo, validate, plan, train, sft, evaluate, compare, generate, chat, serve):
     app.command()(command)
 app.add_typer(functions_app, name="functions")
 app.add_typer(models_app, name="models")

@@ -124,6 +124,9 @@ class TerminalWatcher:
         if self._display is not None:
             self._display.write(record)
 
+    def saved(self, step: int, checkpoint: Path) -> None:
+        """See `Watcher.saved`."""
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self._display is not None:

@@ -7,12 +7,13 @@ from tuneward.config.job import (
     EvaluationConfig,
     LoraConfig,
     LossName,
+    OptimizerConfig,
     RolloutConfig,
     RunConfig,
     SinkName,
     TrainingConfig,
 )
-from tuneward.config.load import load_config, parse_config
+from tuneward.config.load import load_config, load_section, parse_config, parse_section
 from tuneward.config.reward import (
     ComposeConfig,
     ConnectionConfig,
@@ -24,6 +25,12 @@ from tuneward.config.reward import (
     RewardConfig,
 )
 from tuneward.config.server import LimitsConfig, ServedModelConfig, ServerConfig, ServingConfig, StorageConfig
+from tuneward.config.supervised import (
+    SupervisedConfig,
+    SupervisedDataConfig,
+    SupervisedEvaluationConfig,
+    SupervisedTrainingConfig,
+)
 
 __all__ = [
     "AdvantageScale",
@@ -39,6 +46,7 @@ __all__ = [
     "LimitsConfig",
     "LoraConfig",
     "LossName",
+    "OptimizerConfig",
     "PartConfig",
     "RewardConfig",
     "RolloutConfig",
@@ -48,7 +56,13 @@ __all__ = [
     "ServingConfig",
     "SinkName",
     "StorageConfig",
+    "SupervisedConfig",
+    "SupervisedDataConfig",
+    "SupervisedEvaluationConfig",
+    "SupervisedTrainingConfig",
     "TrainingConfig",
     "load_config",
+    "load_section",
     "parse_config",
+    "parse_section",
 ]

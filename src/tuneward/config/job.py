@@ -52,7 +52,25 @@ class LoraConfig(Section):
     """Adapter folder to start from; it is then also the reference of the KL."""
 
 
-class TrainingConfig(Section):
+class OptimizerConfig(Section):
+    """AdamW on the adapter, and the learning rate over the steps."""
+
+    learning_rate: float = Field(1e-4, gt=0, le=1)
+    """AdamW step size for the adapter; 1e-5 … 1e-3 is the useful range, 1e-4 the common choice."""
+    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Shape after the warm-up; `linear` and `cosine` fall to 0 at the last step."""
+    warmup_steps: int = Field(0, ge=0)
+    """Steps of linear rise from 0 to the learning rate."""
+    weight_decay: float = Field(0.0, ge=0)
+    adam_beta1: float = Field(0.9, ge=0, lt=1)
+    adam_beta2: float = Field(0.95, ge=0, lt=1)
+    max_grad_norm: float = Field(1.0, gt=0)
+    """Gradients are scaled down to this global L2 norm."""
+    max_skipped_updates: Positive = 3
+    """Consecutive non-finite updates after which the run stops."""
+
+
+class TrainingConfig(OptimizerConfig):
     """The algorithm. Two batch numbers only: prompts per step and samples per prompt."""
 
     loss: LossName = "dapo"
@@ -71,17 +89,6 @@ class TrainingConfig(Section):
     """Weight of the KL penalty to the reference (k3); 0 runs no reference forward at all."""
     mask_truncated: bool = False
     """Leave truncated completions out of the loss; they stay in the baseline."""
-    learning_rate: float = Field(1e-4, gt=0, le=1)
-    """AdamW step size for the adapter; 1e-5 … 1e-3 is the useful range, 1e-4 the common choice."""
-    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """Shape after the warm-up; `linear` and `cosine` fall to 0 at the last step."""
-    warmup_steps: int = Field(0, ge=0)
-    """Steps of linear rise from 0 to the learning rate."""
-    weight_decay: float = Field(0.0, ge=0)
-    adam_beta1: float = Field(0.9, ge=0, lt=1)
-    adam_beta2: float = Field(0.95, ge=0, lt=1)
-    max_grad_norm: float = Field(1.0, gt=0)
-    """Gradients are scaled down to this global L2 norm."""
     epochs: Annotated[int, Field(ge=1, le=50)] = 1
     """Passes over the training rows."""
     max_steps: Positive | None = None
@@ -103,8 +110,6 @@ class TrainingConfig(Section):
     """GiB that training may take, of this process on a CPU and of the GPU on one; None: what is available."""
     reuse_forward: bool = True
     """On a CPU: the update takes over what sampling computed, in up to a third of the memory it may take."""
-    max_skipped_updates: Positive = 3
-    """Consecutive non-finite updates after which the run stops."""
 
 
 class RolloutConfig(Section):
@@ -167,7 +172,7 @@ class RunConfig(Section):
     seed: int = Field(0, ge=0, le=2147483647)
     """Every random choice derives from it."""
     checkpoint_every_steps: Positive = 10
-    """Steps between checkpoints; one is also written at each evaluation that sets a new best, and at the end."""
+    """Steps between checkpoints; one is also written at each evaluation, and at the end."""
     keep_checkpoints: Positive = 2
     """Newest checkpoints kept besides the best one."""
     stop_at: Positive | None = None

@@ -6,17 +6,26 @@ import copy
 import typing
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from tuneward.config.job import Config
-from tuneward.config.section import INPUT_FILE
+from tuneward.config.section import INPUT_FILE, Section
 from tuneward.errors import ConfigError, did_you_mean
+
+S = TypeVar("S", bound=Section)
 
 
 def load_config(path: Path | None, overrides: tuple[str, ...] = (), base: dict[str, Any] | None = None) -> Config:
+    """`load_section` for the configuration of a run. Raises ConfigError."""
+    return load_section(Config, path, overrides, base)
+
+
+def load_section(
+    section: type[S], path: Path | None, overrides: tuple[str, ...] = (), base: dict[str, Any] | None = None
+) -> S:
     """Read a YAML file, lay `base` and then `key.path=value` overrides over it, and validate.
 
     Relative paths in the file count from the file's folder, those in overrides from the working folder.
@@ -31,7 +40,7 @@ def load_config(path: Path | None, overrides: tuple[str, ...] = (), base: dict[s
         where = str(path)
         # A section whose lines are all commented out reads as null and means its defaults.
         tree = {key: {} if value is None else value for key, value in _read_yaml(path).items()}
-        _anchor_paths(tree, Config, path.parent)
+        _anchor_paths(tree, section, path.parent)
     for key, value in copy.deepcopy(base or {}).items():
         if isinstance(value, dict) and isinstance(tree.get(key), dict):
             tree[key] |= value
@@ -39,16 +48,21 @@ def load_config(path: Path | None, overrides: tuple[str, ...] = (), base: dict[s
             tree[key] = value
     for override in overrides:
         _apply_override(tree, override)
-    _anchor_paths(tree, Config, Path())
-    return parse_config(tree, where)
+    _anchor_paths(tree, section, Path())
+    return parse_section(section, tree, where)
 
 
 def parse_config(tree: dict[str, Any], where: str = "configuration") -> Config:
+    """`parse_section` for the configuration of a run. Raises ConfigError."""
+    return parse_section(Config, tree, where)
+
+
+def parse_section(section: type[S], tree: dict[str, Any], where: str = "configuration") -> S:
     """Validate a tree of plain values; `where` names its source in errors. Raises ConfigError."""
     try:
-        return Config.model_validate(tree)
+        return section.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(problem, where) for problem in error.errors())) from None
+        raise ConfigError("\n".join(_explain(problem, where, section) for problem in error.errors())) from None
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -123,11 +137,11 @@ def _number(text: str) -> str | float:
         return text
 
 
-def _explain(problem: Any, where: str) -> str:
+def _explain(problem: Any, where: str, root: type[BaseModel]) -> str:
     dotted = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         *section, key = map(str, problem["loc"])
-        known = _known_keys(problem["loc"][:-1])
+        known = _known_keys(problem["loc"][:-1], root)
         prefix = "".join(f"{part}." for part in section)
         hint = did_you_mean(key, known, prefix=prefix) or f". Known keys: {', '.join(sorted(known))}."
         return f'{where}: unknown key "{dotted}"{hint}'
@@ -139,8 +153,8 @@ def _explain(problem: Any, where: str) -> str:
     return f'{where}: "{dotted}": {message}{got}.' if dotted else f"{where}: {message}."
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    section: type[BaseModel] | None = Config
+def _known_keys(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:
+    section: type[BaseModel] | None = root
     is_name = False  # of the user's own, such as that of a part
     for part in location:
         if section is None:

@@ -35,6 +35,28 @@ def completion_logprobs(
     Returns:
         [total completion tokens] fp32, completions one after another in the order given.
     """
+    return _score(model, pairs, temperature, record)[0]
+
+
+def completion_scores(model: PackedModel, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
+    """Log-probs at temperature 1 as `completion_logprobs` gives them, and which tokens are the model's likeliest.
+
+    Returns:
+        ([total completion tokens] fp32, [total completion tokens] bool)
+    """
+    logp, is_likeliest = _score(model, pairs, 1.0, None, with_likeliest=True)
+    assert is_likeliest is not None
+    return logp, is_likeliest
+
+
+def _score(
+    model: PackedModel,
+    pairs: Sequence[Pair],
+    temperature: float,
+    record: ForwardRecord | None,
+    *,
+    with_likeliest: bool = False,
+) -> tuple[Tensor, Tensor | None]:
     sequences = fed_sequences(pairs)
     tree = build_tree(sequences)
     nodes = np.concatenate([path[len(prompt) - 1 :] for (prompt, _), path in zip(pairs, tree.paths, strict=True)])
@@ -47,8 +69,10 @@ def completion_logprobs(
 
     replay = None if record is None else record.replay(tree, sequences, rows)
     logits = model.logits(tree.tokens, tree.positions, tree_attention(tree, model.device), on_device(rows), replay)
-    distinct = selected_logprobs(logits, on_device(row_of_target), on_device(targets[1]), temperature)
-    return distinct[on_device(target_of_token)]
+    row, token, spread = on_device(row_of_target), on_device(targets[1]), on_device(target_of_token)
+    # Before the logits are used up.
+    is_likeliest = (logits.detach().argmax(dim=-1)[row] == token)[spread] if with_likeliest else None
+    return selected_logprobs(logits, row, token, temperature)[spread], is_likeliest
 
 
 def fed_sequences(pairs: Sequence[Pair]) -> list[tuple[int, ...]]:

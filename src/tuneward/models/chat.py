@@ -57,16 +57,44 @@ class ChatTokenizer:
         self, messages: tuple[Message, ...], *, tools: tuple[Any, ...] = (), where: str = "messages"
     ) -> tuple[int, ...]:
         """As `render`, for messages that come from elsewhere. Raises ModelError."""
+        text = self._apply(messages, tools, where, asks=True)
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def render_answer(
+        self, messages: tuple[Message, ...], *, tools: tuple[Any, ...] = (), where: str = "messages"
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Prompt and completion as they are when the last message, an assistant's, is sampled.
+
+        The prompt is rendered as in sampling, so the completion's tokens are those that a model would have to draw,
+        the one that ends its turn included.
+
+        Raises:
+            ModelError: the template refuses these messages, or shows an answer otherwise than it asks for one.
+        """
+        asked = self._apply(messages[:-1], tools, where, asks=True)
+        answered = self._apply(messages, tools, where, asks=False)
+        if not answered.startswith(asked):
+            raise ModelError(
+                f"{where}: the chat template writes this answer otherwise than it asks for one, so it cannot be "
+                "learned token by token; use a model whose template keeps earlier text as it is."
+            )
+        prompt = self.tokenizer(asked, add_special_tokens=False)["input_ids"]
+        answer = self.tokenizer(answered[len(asked) :], add_special_tokens=False)["input_ids"]
+        end = next((place for place, token in enumerate(answer) if token in self.stop_ids), None)
+        ended = [*answer, min(self.stop_ids)] if end is None else answer[: end + 1]
+        return tuple(prompt), tuple(ended)
+
+    def _apply(self, messages: tuple[Message, ...], tools: tuple[Any, ...], where: str, *, asks: bool) -> str:
         try:
             text = self.tokenizer.apply_chat_template(
                 [dict(message) for message in messages],
                 tools=[dict(tool) for tool in tools] or None,
-                add_generation_prompt=True,
+                add_generation_prompt=asks,
                 tokenize=False,
             )
         except Exception as error:  # templates are programs: jinja errors, TypeError, KeyError, …
             raise ModelError(f"{where}: the chat template refuses these messages ({error}).") from None
-        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return str(text)
 
     def decode(self, token_ids: tuple[int, ...] | list[int]) -> str:
         """Text of an answer: special tokens are left out, spaces are kept as they are."""

@@ -24,7 +24,7 @@ from tuneward.rl.rollout import OnSample, Rollout, roll_out
 from tuneward.rl.schedule import PromptSchedule
 from tuneward.rl.step import train_step
 from tuneward.rl.stopping import Progress
-from tuneward.types import Grader
+from tuneward.types import Grader, Prompt
 
 KL_SEQUENCES = 32
 """Completions of the latest rollout on which the KL to the reference is measured at an evaluation."""
@@ -55,7 +55,7 @@ def training_loop(
     engine: Engine,
     grader: Grader,
     failures: FailurePolicy,
-    schedule: PromptSchedule,
+    schedule: PromptSchedule[Prompt],
     config: Config,
     progress: Progress,
     hooks: Hooks,
@@ -135,7 +135,7 @@ def training_loop(
                 progress.non_finite_in_a_row = 0
 
         reason = hooks.wants_stop()
-        is_best = False
+        is_best = is_evaluated = False
         if step % evaluate_every == 0 or step == total_steps:
             try:
                 # A step whose sampling failed has no completions to measure on; its evaluation is due all the same.
@@ -147,12 +147,13 @@ def training_loop(
                 policy.roll_back()
                 _count_non_finite(progress, str(error), training.max_skipped_updates, hooks, step)
             else:
-                is_best = progress.note_evaluation(step, reward, config.evaluation)
+                is_best, is_evaluated = progress.note_evaluation(step, reward, config.evaluation), True
                 reason = reason or progress.reason_to_stop(exact, config.evaluation)
             reached("evaluation.done")
         if config.run.stop_at is not None and step >= config.run.stop_at:
             reason = reason or f"run.stop_at is {config.run.stop_at}"
-        if reason or is_best or step % config.run.checkpoint_every_steps == 0 or step == total_steps:
+        is_due = step % config.run.checkpoint_every_steps == 0 or step == total_steps
+        if reason or is_evaluated or is_due:
             hooks.save(step, is_best=is_best)
         if reason:
             return reason

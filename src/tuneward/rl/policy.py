@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tuneward.config import TrainingConfig
+from tuneward.config import OptimizerConfig
 from tuneward.engine.forward import PackedModel
 from tuneward.models.load import trainable_parameters
 
@@ -28,7 +28,7 @@ class Policy:
         merge: see `PackedModel`.
     """
 
-    def __init__(self, model: Any, config: TrainingConfig, *, total_steps: int, merge: bool | None = None):
+    def __init__(self, model: Any, config: OptimizerConfig, *, total_steps: int, merge: bool | None = None):
         self.model = model
         self.packed = PackedModel(model, merge=merge)
         self.parameters = trainable_parameters(model)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
-from tuneward.types import Prompt
+T = TypeVar("T")
 
 
-class PromptSchedule:
-    """Batches of prompts, epoch by epoch.
+class PromptSchedule(Generic[T]):
+    """Batches of prompts, or of whatever else is learned from, epoch by epoch.
 
     An epoch's incomplete last batch is left out; since every epoch has another order, no row is left out always.
 
     Args:
-        prompts: training prompts, distinct ids.
+        prompts: what an epoch visits.
         prompts_per_step: batch size; capped at the number of prompts.
         seed: of the orders.
         shuffle: whether to change the order at all.
     """
 
-    def __init__(self, prompts: Sequence[Prompt], prompts_per_step: int, *, seed: int, shuffle: bool):
+    def __init__(self, prompts: Sequence[T], prompts_per_step: int, *, seed: int, shuffle: bool):
         self._prompts = prompts
         self._size = min(prompts_per_step, len(prompts))
         self._seed = seed
@@ -31,7 +32,7 @@ class PromptSchedule:
         steps = self.steps_per_epoch * epochs
         return steps if max_steps is None else min(steps, max_steps)
 
-    def batch(self, step: int) -> list[Prompt]:
+    def batch(self, step: int) -> list[T]:
         """Prompts of a step, counted from 1."""
         epoch, index = divmod(step - 1, self.steps_per_epoch)
         order = list(range(len(self._prompts)))

@@ -50,7 +50,7 @@ def finish(run: RunFolder, config: Config, progress: Progress, validation: list[
         if newest is None:
             raise RunError(f"{run.checkpoints}: no whole checkpoint is left.")
         chosen = newest
-    _export_adapter(chosen / "adapter", run.adapter)
+    export_adapter(chosen / "adapter", run.adapter)
 
     base = read_evaluation(run, 0)
     tuned = read_evaluation(run, best) if best in evaluated else None
@@ -130,7 +130,8 @@ def _evaluated_steps(run: RunFolder) -> list[int]:
     return sorted(int(path.stem.removeprefix("step-")) for path in (run.path / "evaluations").glob("step-*.jsonl"))
 
 
-def _export_adapter(source: Path, target: Path) -> None:
+def export_adapter(source: Path, target: Path) -> None:
+    """Copy a checkpoint's adapter, replacing the target as a whole. Raises RunError when the disk is full."""
     temporary = target.with_name(".adapter-new")
     old = target.with_name(".adapter-old")
     try:

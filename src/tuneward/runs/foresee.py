@@ -59,7 +59,7 @@ def foresee(config: Config, *, with_probe: bool = False) -> Foresight:
     tokenizer = ChatTokenizer.load(folder)
     prompts = load_prompts(config, tokenizer)
     job = describe_job(config, prompts, folder)
-    limit = memory_limit(config)
+    limit = memory_limit(config.training.memory_gb, config.rollout)
     plan = make_plan(config, prompts, job)
     time = None
     if with_probe:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from tuneward.config import Config
+from tuneward.config import Config, RolloutConfig
 from tuneward.engine.memory_plan import Budgets, Device, JobSize, MemoryPlan
 from tuneward.engine.merged import can_pack
 from tuneward.engine.planner import GIB, SAFE_SHARE, Job, require_budgets
@@ -85,16 +85,15 @@ def describe_job(config: Config, prompts: Prompts, folder: Path) -> Job:
     )
 
 
-def memory_limit(config: Config) -> MemoryLimit:
-    """What a job may take: the user's number, or most of what is available now."""
-    given = config.training.memory_gb
+def memory_limit(given: float | None, rollout: RolloutConfig | None = None) -> MemoryLimit:
+    """What a job may take: `training.memory_gb`, or most of what is available now beside the rollout's server."""
     if given is not None:
         return MemoryLimit(int(given * GIB), "are allowed by training.memory_gb")
     source = f"can be counted on here ({SAFE_SHARE:.0%} of what is available)"
     if default_device().type == "cuda":
         free, total = torch.cuda.mem_get_info()
-        if config.rollout.engine == "vllm" and config.rollout.url is None:
-            free -= int(config.rollout.gpu_memory_share * total)
+        if rollout is not None and rollout.engine == "vllm" and rollout.url is None:
+            free -= int(rollout.gpu_memory_share * total)
         return MemoryLimit(int(SAFE_SHARE * free), source)
     available = available_memory_bytes()
     return MemoryLimit(None if available is None else int(SAFE_SHARE * (available + resident_bytes())), source)
@@ -107,7 +106,7 @@ def make_plan(config: Config, prompts: Prompts, job: Job) -> Plan:
         ConfigError, ModelError: the job does not fit into memory, whatever is chosen.
     """
     training = config.training
-    limit = memory_limit(config)
+    limit = memory_limit(training.memory_gb, config.rollout)
     budgets = require_budgets(job, limit.count, model=config.model, source=limit.source)
     every = config.evaluation.every_steps or max(1, min(10, len(prompts.train) // training.prompts_per_step))
     return Plan(

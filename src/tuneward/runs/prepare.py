@@ -109,7 +109,7 @@ def build_policy(config: Config, folder: Path, total_steps: int, *, merge: bool 
     return Policy(model, config.training, total_steps=total_steps, merge=merge)
 
 
-def make_schedule(config: Config, prompts: Prompts) -> PromptSchedule:
+def make_schedule(config: Config, prompts: Prompts) -> PromptSchedule[Prompt]:
     return PromptSchedule(
         prompts.train, config.training.prompts_per_step, seed=config.run.seed, shuffle=config.data.shuffle
     )

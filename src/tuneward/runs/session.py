@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from tuneward.advise import Advisor, preflight_advice
@@ -47,6 +48,10 @@ class Watcher(Protocol):
 
     def write(self, record: Record) -> None:
         """A record was written."""
+        ...
+
+    def saved(self, step: int, checkpoint: Path) -> None:
+        """A checkpoint of the state after this step is whole; it is deleted when newer ones have come."""
         ...
 
 
@@ -106,10 +111,11 @@ class Session:
             message = f"best validation reward so far: {self.progress.best_reward:.3f}"
             self._write({"kind": "event", "step": step, "code": "new_best", "message": message})
         folder = self.run.checkpoints
-        checkpoints.save_checkpoint(folder, step, self.policy, self._state())
+        saved = checkpoints.save_checkpoint(folder, step, self.policy, self._state())
         if is_best:
             checkpoints.point_to_best(folder, step)
         checkpoints.prune(folder, keep=self.config.run.keep_checkpoints, best_step=self.progress.best_step)
+        self.watcher.saved(step, saved)
 
     def wants_stop(self) -> str | None:
         """See `Hooks.wants_stop`."""

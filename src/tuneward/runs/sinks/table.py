@@ -11,8 +11,9 @@ training row and stands in the validation file only.
 
 `epoch_number` counts from 0 too: the epoch in which the last row of the step lies.
 
-`perplexity` is exp(entropy): training text is the policy's own, and the expected log-loss on it is the entropy.
-`validation_loss` stays empty, as there is no loss on validation prompts.
+`perplexity` is exp(entropy): training text is the policy's own, and the expected log-loss on it is the entropy. In
+supervised runs, whose text is given, it is exp(loss). `validation_loss` is theirs too: with rewards there is no loss on
+validation prompts.
 """
 
 from __future__ import annotations
@@ -43,7 +44,11 @@ TRAINING_NAMES = {
 }
 """Our name → theirs."""
 
-VALIDATION_NAMES = {"reward_mean": "val_reward_mean", "completion_length_mean": "val_response_length_mean"}
+VALIDATION_NAMES = {
+    "reward_mean": "val_reward_mean",
+    "completion_length_mean": "val_response_length_mean",
+    "loss": "validation_loss",
+}
 
 TRAINING_COLUMNS = (
     *("step_number", "epoch_number", "training_loss", "perplexity"),
@@ -162,8 +167,9 @@ def _row(record: Record, names: dict[str, str]) -> Row:
     values = {name: value for name, value in record.items() if name not in ("kind", "step", "timing")}
     values |= record.get("timing", {})
     row = {names.get(name, name): _cell(value) for name, value in sorted(values.items())}
-    if "entropy" in record:
-        row["perplexity"] = _cell(math.exp(min(record["entropy"], 700.0)))
+    log_loss = record.get("entropy", record.get("loss") if "token_accuracy" in record else None)
+    if log_loss is not None:
+        row["perplexity"] = _cell(math.exp(min(log_loss, 700.0)))
     return row
 
 
