@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format docs bench bench-rewards clean
+.PHONY: help setup demo test test-all lint format docs bench bench-rewards bench-serve clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: setup ## Compare with TRL on this machine (makes .venv-trl; takes long; A
 
 bench-rewards: setup ## Measure how fast scoring is, and what of it training waits for (ARGS=--quick: no training)
 	$(BIN)/python benchmarks/rewards.py $(ARGS)
+
+bench-serve: setup ## Measure the server under load; writes bench-serve.json (ARGS=--quick: short)
+	$(BIN)/python benchmarks/serving.py $(ARGS)
 
 clean: ## Remove both environments, caches and build results; runs/ stays
 	rm -rf .venv .venv-trl build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -148,7 +148,8 @@ def metrics() -> str:
         "`preflight`, `warning` or `event`. A number that was not measured is absent. Whatever depends on the clock",
         "stands under `timing`, so two runs of one seed agree outside it, but for a held-out grader's scores of steps,",
         "which stand in the first record after they came. The reward's own metrics appear as `metric/NAME`, the scores",
-        "of a composition's parts as `metric/PART` and their metrics as `metric/PART/NAME`. This page is written from",
+        "of a composition's parts as `metric/PART` and their metrics as `metric/PART/NAME`. Graders of the OpenAI API",
+        "add the share of samples with each fault, `fault/KIND` or `fault/PART/KIND`. This page is written from",
         "`src/tuneward/records.py` by `make docs`.",
     ]
     for title, group in (

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import torch
 
+pytest_plugins = ["tests.databases"]
+
 
 @pytest.fixture(scope="session")
 def tiny_chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -4,6 +4,7 @@ A record is a flat dict: `kind`, `step`, then numbers by the names below. Whatev
 machine stands in a nested dict `timing`, so that two runs of the same seed agree byte for byte outside it.
 The one exception are the held-out numbers of steps: they stand in the first record after they came.
 A number that was not measured is absent (never 0, never NaN). What the reward itself measures is `metric/NAME`.
+Graders of the OpenAI API add the share of samples with each fault, `fault/KIND`, of a part `fault/PART/KIND`.
 
 kind "step"        after each optimizer step; `step` counts from 1
 kind "evaluation"  after each evaluation; `step` 0 is the base model before training

@@ -83,11 +83,15 @@ def test_every_example_is_tested_here_and_named_in_the_readme() -> None:
 def test_summaries_are_judged_by_the_embedded_model_that_tuneward_serves(tmp_path: Path) -> None:
     folder = tmp_path / "judged_summary"
     shutil.copytree(EXAMPLES / "judged_summary", folder)
-    environment = os.environ | {"COLUMNS": "120"}
-    serve, *others = commands(folder / "README.md")
+    exported, serve, again, *others = commands(folder / "README.md")
+    assert exported == again
+    assert exported[0] == "export"
+    name, _, value = exported[1].partition("=")
+    environment = os.environ | {"COLUMNS": "120", name: value}
     assert serve[:2] == ["tuneward", "serve"]
     assert [words[1] for words in others if words[0] == "tuneward"] == ["rewards", "rewards", "train"]
-    command = [sys.executable, "-m", "tuneward", *serve[1:-1], "0"]  # a free port instead of the README's
+    # A free port instead of the README's, and a home of its own.
+    command = [sys.executable, "-m", "tuneward", *serve[1:-1], "0", "--home", str(tmp_path / "home")]
     assert serve[-2] == "--port"
     server = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -176,12 +175,6 @@ def test_missing_credentials_are_said_so(monkeypatch: pytest.MonkeyPatch, aws: C
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(GraderError, match="Unable to locate credentials"):
         grader()
-
-
-def test_without_boto3_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "boto3", None)
-    with pytest.raises(GraderError, match=r"pip install 'tuneward\[aws\]'"):
-        build_grader(RewardConfig(function=ARN))
 
 
 def test_a_call_without_an_answer_in_time_is_given_up(aws: Callable[[Answer], Server]) -> None:

@@ -127,7 +127,7 @@ def test_a_full_queue_answers_429_with_a_time(
             thread = threading.Thread(target=lambda: answers.append(client.chat.completions.create(**ask)))
             thread.start()
             threads.append(thread)
-            while gated.engine.rows_under_way + gated.engine.rows_waiting < under_way:
+            while (gated.engine.rows_under_way, gated.engine.rows_waiting) != (1, under_way - 1):
                 assert thread.is_alive()
         gated.wait_until(lambda: gated.count == 1)
         with pytest.raises(openai.RateLimitError) as refused:

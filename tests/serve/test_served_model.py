@@ -9,11 +9,17 @@ from typing import Any
 
 import openai
 import pytest
-from tests.service import app_with
 
-from tuneward.serve.catalog import FixedCatalog
-from tuneward.serve.load import load_catalog
+from tuneward.config import ServedModelConfig, ServerConfig
+from tuneward.jobs.directory import ModelDirectory
+from tuneward.jobs.models import ModelService
+from tuneward.models.chat import ChatTokenizer
+from tuneward.serve.app import create_app
+from tuneward.serve.auth import fixed_key
+from tuneward.serve.build import build_services
+from tuneward.serve.host import ModelHost
 from tuneward.serve.server import Server, bind
+from tuneward.store.database import Database
 
 pytestmark = pytest.mark.model
 
@@ -22,25 +28,22 @@ QUESTIONS = ["What is the capital of France?", "Name three colours.", "Wie heiß
 
 
 @pytest.fixture(scope="module")
-def catalog(embedded_model: Path) -> FixedCatalog:  # noqa: ARG001  it must be there
-    return load_catalog([ALIAS], [], threads=1)
-
-
-@pytest.fixture(scope="module")
-def url(catalog: FixedCatalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with Server(app_with(tmp_path_factory.mktemp("home"), catalog.models), bind("127.0.0.1", 0)) as server:
+def url(embedded_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: ARG001  it must be there
+    home = tmp_path_factory.mktemp("home")
+    config = ServerConfig(home=home, models=(ServedModelConfig(name=ALIAS),), threads=1)
+    database = Database(f"sqlite:///{home}/tuneward.db")
+    host = ModelHost(ModelDirectory(config), ModelService(database, home), config.serving, threads=1)
+    with Server(create_app(build_services(config, host, fixed_key(None))), bind("127.0.0.1", 0)) as server:
         yield server.url
 
 
-def test_answers_streamed_in_company_are_those_the_library_gives(url: str, catalog: FixedCatalog) -> None:
+def test_answers_streamed_in_company_are_those_the_library_gives(url: str) -> None:
     import torch
 
     from tuneward.models.load import load_base
     from tuneward.models.resolve import resolve
 
-    served = catalog.get(ALIAS)
-    assert served is not None
-    tokenizer = served.engine.tokenizer
+    tokenizer = ChatTokenizer.load(resolve(ALIAS))
     plain = load_base(resolve(ALIAS))
     expected = []
     for question in QUESTIONS:

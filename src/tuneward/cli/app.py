@@ -12,6 +12,7 @@ from tuneward import __version__
 from tuneward.cli.demo import demo
 from tuneward.cli.functions import functions_app
 from tuneward.cli.inference import chat, generate
+from tuneward.cli.keys import keys_app, projects_app
 from tuneward.cli.measure import compare, evaluate
 from tuneward.cli.models import models_app
 from tuneward.cli.plan import plan
@@ -21,6 +22,7 @@ from tuneward.cli.serve import serve
 from tuneward.cli.sft import sft
 from tuneward.cli.train import train
 from tuneward.cli.validate import validate
+from tuneward.cli.worker import worker
 from tuneward.errors import TunewardError
 
 app = typer.Typer(
@@ -31,10 +33,12 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
-for command in (demo, validate, plan, train, sft, evaluate, compare, generate, chat, serve):
+for command in (demo, validate, plan, train, sft, evaluate, compare, generate, chat, serve, worker):
     app.command()(command)
 app.add_typer(functions_app, name="functions")
+app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
+app.add_typer(projects_app, name="projects")
 app.add_typer(rewards_app, name="rewards")
 app.add_typer(runs_app, name="runs")
 

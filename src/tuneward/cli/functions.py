@@ -22,7 +22,7 @@ Reference = Annotated[str, typer.Argument(metavar="NAME[:VERSION|:ALIAS]", help=
 Handler = Annotated[
     str | None, typer.Option(help="MODULE.FUNCTION; default: lambda_handler of the file, or of lambda_function.py.")
 ]
-Runtime = Annotated[str | None, typer.Option(help="python3.11 or python3.12; either runs on this interpreter.")]
+Runtime = Annotated[str | None, typer.Option(help="python3.9 to python3.14; each runs on this interpreter.")]
 Timeout = Annotated[int | None, typer.Option("--timeout-s", help="Time limit of a call, 1 to 900 s.")]
 Memory = Annotated[int | None, typer.Option("--memory-mb", help="Memory limit of a process, 128 to 10240 MB.")]
 Environment = Annotated[

@@ -56,6 +56,8 @@ class LimitsConfig(Section):
 class StorageConfig(Section):
     """Object storage: `s3://` through boto3's usual settings."""
 
+    folder: Path | None = None
+    """Keep objects here instead: `s3://BUCKET/KEY` is the file FOLDER/BUCKET/KEY. None: in object storage."""
     endpoint_url: str | None = Field(None, pattern=r"^https?://")
     """None: as boto3 finds it (`AWS_ENDPOINT_URL_S3`, profile), else AWS."""
     buckets: tuple[str, ...] | None = None

@@ -41,7 +41,7 @@ def decode_object(raw: bytes, findings: Findings) -> dict[str, Json] | None:
     if not isinstance(value, dict):
         _not_json(findings, f"the line is {_kind(value)}; expected an object with messages.")
         return None
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and deeper_than(value, MAX_DEPTH):
         _too_deep(findings)
         return None
     if b"\\ud" in raw.lower() and _has_lone_surrogate(value):
@@ -109,7 +109,7 @@ def _kind(value: Json) -> str:
     return shown(value) if isinstance(value, list) or value is None else f"a {type(value).__name__}"
 
 
-def _deeper_than(value: Json, limit: int) -> bool:
+def deeper_than(value: Json, limit: int) -> bool:
     """Whether arrays and objects are nested more than `limit` deep; walks level by level, so it cannot overflow."""
     level: list[Any] = [value]
     for _ in range(limit):

@@ -14,7 +14,14 @@ import numpy as np
 from tuneward.config import Config
 from tuneward.engine.engine import Engine
 from tuneward.engine.sampler import SamplingParams
-from tuneward.rl.measure import add_usage, component_means, held_out_numbers, reward_numbers, rollout_numbers
+from tuneward.rl.measure import (
+    add_usage,
+    component_means,
+    fault_shares,
+    held_out_numbers,
+    reward_numbers,
+    rollout_numbers,
+)
 from tuneward.rl.rollout import SAMPLES_PER_CALL, SCORING_THREADS, OnSample, Rollout, roll_out
 from tuneward.rl.scoring import ScoringQueue
 from tuneward.types import Grader, Prompt, Score
@@ -109,6 +116,7 @@ def evaluate(
     record: dict[str, Any] = {"kind": "evaluation", "step": step}
     record |= reward_numbers([score.reward for score in scores if score.is_scored], settings.exact_threshold)
     record |= component_means(scores)
+    record |= fault_shares(scores)
     record |= {
         name: numbers[name] for name in ("completion_length_mean", "truncated_share", "entropy") if name in numbers
     }

@@ -11,6 +11,7 @@ import yaml
 
 from tuneward.config import ServerConfig
 from tuneward.errors import ConfigError, did_you_mean
+from tuneward.jobs.arns import managed_id
 from tuneward.jobs.problems import ObjectNotFoundError
 
 
@@ -24,6 +25,11 @@ class BaseModel:
     """As `tuneward.models.resolve` takes it."""
     provider: str
     aliases: tuple[str, ...] = ()
+
+    @property
+    def managed_id(self) -> str:
+        """How it is called in ARNs."""
+        return managed_id(self.id, self.provider)
 
 
 class ModelDirectory:
@@ -45,8 +51,8 @@ class ModelDirectory:
             aliases = (*entry.aliases, *(name for name, target in extra.items() if target == model_id))
             if model_id in self._models:
                 raise ConfigError(f'models: two models would be called "{model_id}"; give one of them an id.')
-            self._models[model_id] = BaseModel(model_id, entry.name, entry.provider, aliases)
-            for name in (model_id, *aliases):
+            base = self._models[model_id] = BaseModel(model_id, entry.name, entry.provider, aliases)
+            for name in (model_id, base.managed_id, *aliases):
                 if self._names.setdefault(canonical(name), model_id) != model_id:
                     raise ConfigError(f'models: "{name}" names {self._names[canonical(name)]} and {model_id}.')
         for name, target in extra.items():

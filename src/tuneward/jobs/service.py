@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from sqlalchemy import Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from tuneward.accounts.principal import Principal
@@ -16,7 +16,7 @@ from tuneward.jobs.spec import JobSpec
 from tuneward.jobs.states import TERMINAL, Action, State, after
 from tuneward.store.database import Database
 from tuneward.store.ids import new_id
-from tuneward.store.tables import Checkpoint, Job, JobEvent, RequestToken
+from tuneward.store.tables import Checkpoint, Job, JobEvent, Project, RequestToken
 
 T = TypeVar("T")
 
@@ -40,6 +40,8 @@ class NewJob:
     user_metadata: dict[str, str] | None = None
     token: str | None = None
     """A second job of the same token is not made; the first one is answered."""
+    notes: tuple[tuple[str, str], ...] = ()
+    """Code and text of events that are written together with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,10 @@ class JobService:
         """
 
         def work(session: Session) -> Job:
+            # One at a time in a project: what is looked at here must not change before the job is stored.
+            session.execute(
+                select(Project.id).where(Project.id == principal.project_id).with_for_update(key_share=True)
+            )
             if new.token and (made := self._made_before(session, principal, new.token)):
                 return made
             self._check_room(session, principal.project_id)
@@ -121,7 +127,8 @@ class JobService:
                     )
                 )
             session.flush()
-            add_event(session, job, "created", f"Created fine-tuning job: ftjob-{job_id}")
+            for code, message in (("created", f"Created fine-tuning job: ftjob-{job_id}"), *new.notes):
+                add_event(session, job, code, message)
             return job
 
         return self._database.write(work)
@@ -219,9 +226,9 @@ class JobService:
         if query.created_before is not None:
             wanted = wanted.where(Job.created_at < query.created_before)
         for key, value in query.metadata.items():
-            wanted = wanted.where(Job.user_metadata[key].as_string() == value)
+            wanted = wanted.where(_has_pair(session, key, value))
         if query.without_metadata:
-            wanted = wanted.where(or_(Job.user_metadata.is_(None), Job.user_metadata.as_string().in_(("{}", "null"))))
+            wanted = wanted.where(or_(Job.user_metadata.is_(None), cast(Job.user_metadata, Text).in_(("{}", "null"))))
         place = tuple_(Job.created_at, Job.id)
         if query.after is not None:
             last = find_job(session, project_id, query.after)
@@ -229,6 +236,13 @@ class JobService:
             wanted = wanted.where(place > mark if query.oldest_first else place < mark)
         order = (Job.created_at, Job.id) if query.oldest_first else (Job.created_at.desc(), Job.id.desc())
         return take(session, wanted.order_by(*order), query.limit)
+
+
+def _has_pair(session: Session, key: str, value: str) -> ColumnElement[bool]:
+    """Whether a job's metadata has a pair; paths into JSON would not take every key on SQLite."""
+    function = "json_each" if session.get_bind().dialect.name == "sqlite" else "json_each_text"
+    pairs = getattr(func, function)(Job.user_metadata).table_valued("key", "value")
+    return select(pairs.c.key).where(pairs.c.key == key, pairs.c.value == value).exists()
 
 
 def find_job(session: Session, project_id: str, name: str, *, lock: bool = False) -> Job:
@@ -260,11 +274,12 @@ def add_event(
     level: str = "info",
     kind: Literal["message", "metrics"] = "message",
     data: dict[str, Any] | None = None,
+    event_id: str | None = None,
 ) -> None:
     """Write down what happened in a job."""
     session.add(
         JobEvent(
-            id=new_id("ftevent-", length=24),
+            id=event_id or new_id("ftevent-", length=24),
             job_id=job.id,
             created_at=time.time(),
             level=level,

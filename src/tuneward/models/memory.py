@@ -15,14 +15,32 @@ def available_memory_bytes() -> int | None:
     return min(limits, default=None)
 
 
+def total_memory_bytes() -> int | None:
+    """Bytes this process could have if it were alone: the lesser of the machine's and the control group's, or None."""
+    limits = [value for value in (_machine("MemTotal:"), _cgroup_limit()) if value is not None]
+    return min(limits, default=None)
+
+
 def _machine_available() -> int | None:
+    return _machine("MemAvailable:")
+
+
+def _machine(field: str) -> int | None:
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
+            if line.startswith(field):
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
     return None
+
+
+def _cgroup_limit() -> int | None:
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return None
+    return int(limit) if limit.isdigit() else None
 
 
 def _cgroup_available() -> int | None:

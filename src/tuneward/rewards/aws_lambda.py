@@ -55,8 +55,7 @@ class LambdaCaller(RemoteCaller):
         first_wait_s: see `RemoteCaller`.
 
     Raises:
-        GraderError: boto3 or credentials are missing, or the function does not exist, may not be called or cannot be
-            reached.
+        GraderError: credentials are missing, or the function does not exist, may not be called or cannot be reached.
     """
 
     def __init__(
@@ -107,12 +106,10 @@ class LambdaCaller(RemoteCaller):
 
 
 def _client(reference: FunctionReference, timeout_s: float, concurrency: int) -> Any:
-    try:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
-    except ImportError:
-        raise GraderError(f"{reference.arn} is on AWS, and boto3 is missing. pip install 'tuneward[aws]'") from None
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=timeout_s + SOCKET_GRACE_S,

@@ -18,6 +18,18 @@ from tuneward.types import Verdict
 _Job = tuple[bytes, "Future[Call]"]
 
 
+class UnloadableError(GraderError):
+    """The program's file does not load, or has no handler of the right form.
+
+    Args:
+        kind: of the load report, see `KeptProcess.wait_loaded`.
+    """
+
+    def __init__(self, message: str, kind: str):
+        super().__init__(message)
+        self.kind = kind
+
+
 class ProcessPool:
     """Answers events in up to `workers` processes at the same time; a `Caller` of `event_grader.py`.
 
@@ -30,8 +42,8 @@ class ProcessPool:
         is_lazy: start further processes only when all others are busy, instead of at once.
 
     Raises:
-        GraderError: the file does not load, or has no handler that takes (event, context); or the program wants a
-            sandbox and there is none.
+        UnloadableError: the file does not load, or has no handler that takes (event, context).
+        GraderError: the program wants a sandbox and there is none.
     """
 
     def __init__(self, program: Program, workers: int, *, is_lazy: bool = False) -> None:
@@ -53,7 +65,7 @@ class ProcessPool:
             report = {"kind": "lost", "reason": str(error)}
         if report["kind"] != "ok":
             self.close()
-            raise GraderError(explain_load(report, program))
+            raise UnloadableError(explain_load(report, program), report["kind"])
 
     @property
     def name(self) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import resource
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ def step_record(
     record: dict[str, Any] = {"kind": "step", "step": result.step, "epoch": epoch}
     record |= reward_numbers(scored, exact_threshold, with_range=True)
     record |= component_means(rollout.all_scores)
+    record |= fault_shares(rollout.all_scores)
     record |= rollout_numbers(rollout)
     record |= {
         "zero_signal_share": result.signal.zero_signal_groups / max(1, result.signal.groups),
@@ -101,6 +103,22 @@ def component_means(scores: Sequence[Score]) -> dict[str, float]:
         for name, value in score.metrics.items():
             values.setdefault(f"metric/{name}", []).append(value)
     return {name: float(np.mean(column)) for name, column in sorted(values.items())}
+
+
+def fault_shares(scores: Sequence[Score]) -> dict[str, float]:
+    """Share of samples with each fault that graders of the OpenAI API flag; faults that did not occur are absent."""
+    counts: Counter[str] = Counter()
+    for score in scores:
+        raised = _flags(score.details.get("errors", {}))
+        for part, errors in score.details.get("part_errors", {}).items():
+            counts.update(f"fault/{part}/{kind}" for kind in _flags(errors))
+            raised -= _flags(errors)
+        counts.update(f"fault/{kind}" for kind in raised)
+    return {name: count / len(scores) for name, count in sorted(counts.items())}
+
+
+def _flags(errors: Mapping[str, Any]) -> set[str]:
+    return {kind for kind, value in errors.items() if value is True}
 
 
 def verdict_counts(scores: Sequence[Score]) -> dict[str, int]:

@@ -22,6 +22,7 @@ class AwsError(Exception):
         extra: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
     ):
+        message = message.encode("utf-8", "backslashreplace").decode()  # what it quotes may hold half a character
         super().__init__(message)
         self.kind, self.status, self.message = kind, status, message
         self.extra, self.headers = dict(extra or {}), dict(headers or {})

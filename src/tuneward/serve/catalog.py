@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tuneward.accounts.principal import Principal
-from tuneward.engine.serving.adapters import Adapter
-from tuneward.engine.serving.engine import ServingEngine
 from tuneward.errors import ConfigError, did_you_mean
 from tuneward.jobs.problems import ObjectNotFoundError
+
+if TYPE_CHECKING:  # a server answers before it has loaded torch
+    from tuneward.engine.serving.adapters import Adapter
+    from tuneward.engine.serving.engine import ServingEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class ModelCard:
     created: int
     """Seconds since 1970."""
     owner: str = "tuneward"
-    version: str = "base"
+    version: str | None = "base"
+    """What would answer; None: not looked up."""
 
 
 class Catalog(Protocol):

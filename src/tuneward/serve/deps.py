@@ -19,14 +19,13 @@ def services_of(request: Request) -> Services:
 
 
 def allow(role: Role) -> Callable[[Request], Awaitable[Principal]]:
-    """A dependency: the caller, if the role allows it. Raises ApiError 401, ForbiddenError."""
+    """A dependency: the caller, whom `serve.gate` has let in, if the role allows it. Raises ForbiddenError."""
 
     async def caller(request: Request) -> Principal:
-        principal = await services_of(request).authenticate(request)
-        request.state.principal = principal
+        principal: Principal = request.state.principal
         if not principal.may(role):
             raise ForbiddenError(
-                f"This key has the role {principal.role}; {request.method} {request.url.path} needs {role}.",
+                f"This key has the role {principal.role}; {request.method} {request.scope['path']} needs {role}.",
                 code="insufficient_role",
             )
         return principal

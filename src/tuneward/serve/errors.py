@@ -5,6 +5,7 @@ Sources: OpenAI RFT contract, 1.5; Bedrock RFT contract, 8.0.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -13,7 +14,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from tuneward.errors import StoreError
+from tuneward.engine.serving.request import QueueFullError, RequestTooLongError
+from tuneward.errors import EngineError, ModelError, NonFiniteError, StoreError
 from tuneward.jobs.problems import (
     ConflictError,
     ForbiddenError,
@@ -23,19 +25,21 @@ from tuneward.jobs.problems import (
     ServiceError,
 )
 from tuneward.serve.aws_errors import AwsError, named
+from tuneward.serve.inference import AnswerTimeoutError
 from tuneward.types import Json
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 Dialect = Literal["openai", "bedrock", "lambda"]
 
-LAMBDA = "/2015-03-31/"
+LAMBDA = re.compile(r"/20\d\d-\d\d-\d\d/")
+"""Every operation of AWS Lambda has the day it was introduced before its path."""
 OURS = ("/v1/", "/api/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 
 
 def dialect_of(path: str) -> Dialect:
     """Whose words a failure on this path has."""
-    if path.startswith(LAMBDA):
+    if LAMBDA.match(path):
         return "lambda"
     return "openai" if path == "/" or path.startswith(OURS) else "bedrock"
 
@@ -52,6 +56,9 @@ class ApiError(Exception):
         code: str | None = None,
         headers: Mapping[str, str] | None = None,
     ):
+        # What a message or a name quotes may hold half a character, which no response can.
+        message = message.encode("utf-8", "backslashreplace").decode()
+        param = param and param.encode("utf-8", "backslashreplace").decode()
         super().__init__(message)
         self.status, self.message, self.param, self.code = status, message, param, code
         self.headers = dict(headers or {})
@@ -70,34 +77,67 @@ def install(app: FastAPI) -> None:
     """Answer every kind of failure in the right words."""
 
     def answer(request: Request, error: Exception) -> JSONResponse:
-        return response_to(error, request.method, request.url.path)
+        return response_to(error, request.method, request.scope["path"])
 
     async def handle(request: Request, error: Exception) -> JSONResponse:
         return answer(request, error)
 
-    for kind in (ApiError, AwsError, ServiceError, StoreError, RequestValidationError, HTTPException):
+    ours = (ApiError, AwsError, ServiceError, StoreError, EngineError, ModelError)
+    for kind in (*ours, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
 
 
 def response_to(error: Exception, method: str, path: str) -> JSONResponse:
     """The answer to a request that failed."""
     dialect = dialect_of(path)
-    if isinstance(error, AwsError):
-        return error.response()
-    if isinstance(error, ServiceError) and dialect == "bedrock":
-        return _to_bedrock(error).response()
     if isinstance(error, RequestValidationError):
         error = from_validation(error.errors())
     elif isinstance(error, HTTPException):
         is_route = error.status_code in (404, 405)
         message = f"Nothing here answers {method} {path}." if is_route else str(error.detail)
         error = ApiError(error.status_code, message, headers=error.headers)
-    elif isinstance(error, StoreError):
-        error = ApiError(503, str(error), code="server_is_overloaded", headers={"Retry-After": "2"})
-    elif isinstance(error, ServiceError):
-        error = _to_api(error, dialect)
-    assert isinstance(error, ApiError)
-    return error.response(dialect)
+    if dialect == "bedrock" or isinstance(error, AwsError):
+        return as_aws_error(error).response()
+    return as_api_error(error, dialect).response(dialect)
+
+
+def as_api_error(error: Exception, dialect: Dialect = "openai") -> ApiError:
+    """Any failure in OpenAI's words. Source: OpenAI RFT contract, 1.3 and 1.5."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, ServiceError):
+        return _to_api(error, dialect)
+    if isinstance(error, StoreError):
+        return ApiError(503, str(error), code="server_is_overloaded", headers={"Retry-After": "2"})
+    if isinstance(error, QueueFullError):
+        headers = {"Retry-After": str(error.retry_after_s)}
+        return ApiError(429, str(error), code="rate_limit_exceeded", headers=headers)
+    if isinstance(error, RequestTooLongError):
+        return ApiError(400, str(error), param="messages", code="context_length_exceeded")
+    if isinstance(error, NonFiniteError):
+        # The same weights give the same numbers again, so a client must not try again.
+        return ApiError(500, str(error), code="non_finite", headers={"x-should-retry": "false"})
+    if isinstance(error, AnswerTimeoutError):
+        return ApiError(504, str(error), code="timeout", headers={"x-should-retry": "false"})
+    if isinstance(error, ModelError):
+        return ApiError(500, str(error), param="model", code="model_error", headers={"x-should-retry": "false"})
+    if isinstance(error, EngineError):
+        return ApiError(503, str(error), code="server_is_overloaded")
+    return ApiError(500, f"{type(error).__name__} while answering.", code="server_error")
+
+
+def as_aws_error(error: Exception) -> AwsError:
+    """Any failure in Bedrock's words. Source: Bedrock RFT contract, 8.0."""
+    if isinstance(error, AwsError):
+        return error
+    if isinstance(error, ServiceError):
+        return _to_bedrock(error)
+    if isinstance(error, AnswerTimeoutError):
+        return AwsError("ModelTimeoutException", 408, str(error))
+    if isinstance(error, NonFiniteError | ModelError):
+        return AwsError("ModelErrorException", 424, str(error), extra={"originalStatusCode": 500})
+    api = as_api_error(error)
+    return named(api.status, api.message, is_lambda=False, headers=api.headers)
 
 
 def _to_api(error: ServiceError, dialect: Dialect) -> ApiError:
@@ -137,6 +177,8 @@ def from_validation(problems: Sequence[Json]) -> ApiError:
     reason = reason[:1].lower() + reason[1:]
     if kind == "missing":
         return ApiError(400, f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+    if kind == "extra_forbidden":
+        return ApiError(400, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
     if kind.endswith("_type"):
         return ApiError(400, f"Invalid type for '{param}': {reason}.", param=param, code="invalid_type")
     return ApiError(400, f"Invalid value for '{param}': {reason}.", param=param, code="invalid_value")

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from tuneward.errors import ConfigError, StoreError
-from tuneward.store.tables import Base
+from tuneward.store.values import storable, to_json
 
 T = TypeVar("T")
 
 BUSY_S = 5.0
-"""How long one statement of SQLite waits for another process's transaction."""
+"""How long one statement waits for another transaction, before the whole work is tried again."""
 
-POOL: dict[str, Any] = {"pool_size": 16, "max_overflow": 32}
+POOL: dict[str, Any] = {"pool_size": 16, "max_overflow": 32, "pool_timeout": BUSY_S, "json_serializer": to_json}
+
+TRIES_ON_CONFLICT = 3
+"""Work that looks whether something is there and then makes it can be overtaken; the next try sees what is there."""
+
+PASSING_SQLITE_ERRORS = frozenset({
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL,
+})  # fmt: skip
 
 
 class Database:
@@ -40,10 +50,6 @@ class Database:
         self.engine = _make_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
 
-    def create_tables(self) -> None:
-        """Make what is missing; for tests. A server brings its tables to the newest form by migrations."""
-        Base.metadata.create_all(self.engine)
-
     def read(self, work: Callable[[Session], T], *, patience_s: float | None = None) -> T:
         """Run work that only reads. Objects it returns stay usable. Raises StoreError after `patience_s`."""
         return self._run(work, patience_s, writes=False)
@@ -51,7 +57,8 @@ class Database:
     def write(self, work: Callable[[Session], T], *, patience_s: float | None = None) -> T:
         """Run work as one transaction: all of it is on the disk when this returns, or none of it.
 
-        The work may run more than once and must do nothing that a rollback does not undo.
+        The work may run more than once and must do nothing that a rollback does not undo. Values that a database
+        cannot hold are replaced (`tuneward.store.values`).
 
         Raises:
             StoreError: the database was locked or gone for longer than `patience_s`.
@@ -63,24 +70,30 @@ class Database:
 
     def _run(self, work: Callable[[Session], T], patience_s: float | None, *, writes: bool) -> T:
         give_up_at = time.monotonic() + (self.patience_s if patience_s is None else patience_s)
-        wait_s = 0.02
+        wait_s, conflicts = 0.02, 0
         while True:
             try:
                 with Session(self.engine, expire_on_commit=False) as session, session.begin():
                     session.connection(execution_options={"tuneward_writes": writes})
                     return work(session)
-            except DBAPIError as error:
-                if not _may_pass(error):
+            except (DBAPIError, PoolTimeoutError) as error:
+                conflicts += isinstance(error, IntegrityError)
+                if not _may_pass(error) and not 0 < conflicts < TRIES_ON_CONFLICT:
                     raise
                 if time.monotonic() + wait_s > give_up_at:
-                    reason = " ".join(str(error.orig).split())[:200]
+                    reason = " ".join(str(getattr(error, "orig", error)).split())[:200]
                     raise StoreError(f"The database cannot be used at the moment ({reason}); try again.") from None
             time.sleep(wait_s * random.uniform(0.5, 1.0))
             wait_s = min(1.0, wait_s * 2)
 
 
-def _may_pass(error: DBAPIError) -> bool:
+def _may_pass(error: DBAPIError | PoolTimeoutError) -> bool:
     """Locked, out of connections, restarting or out of disk: another try may succeed."""
+    if isinstance(error, PoolTimeoutError):
+        return True
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        return code is not None and code & 0xFF in PASSING_SQLITE_ERRORS
     return isinstance(error, OperationalError) or error.connection_invalidated
 
 
@@ -89,11 +102,21 @@ def _make_engine(url: str) -> Engine:
         url = "postgresql://" + url.removeprefix("postgres://")
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
-        return create_engine(url, **POOL, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+        engine = create_engine(url, **POOL, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+        event.listen(engine, "before_cursor_execute", _replace_values, retval=True)
+
+        @event.listens_for(engine, "connect")
+        def _limit_waiting(connection: Any, _record: object) -> None:
+            connection.execute(f"SET lock_timeout = {round(BUSY_S * 1000)}")
+            connection.commit()
+
+        return engine
     if not url.startswith("sqlite:///"):
         raise ConfigError(f'database: "{url.split(":")[0]}" is not known; use sqlite:///PATH or postgresql://….')
     Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, **POOL, connect_args={"timeout": BUSY_S, "isolation_level": None})
+
+    event.listen(engine, "before_cursor_execute", _replace_values, retval=True)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: object, _record: object) -> None:
@@ -109,3 +132,9 @@ def _make_engine(url: str) -> Engine:
         connection.execute(text("BEGIN IMMEDIATE" if writes else "BEGIN"))
 
     return engine
+
+
+def _replace_values(
+    _connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _is_many: bool
+) -> tuple[str, Any]:
+    return statement, storable(parameters)

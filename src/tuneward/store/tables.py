@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Double, ForeignKey, Index, LargeBinary, MetaData, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tuneward.types import Json
@@ -25,7 +36,14 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {float: Double, str: Text, dict[str, Any]: JSON, list[Any]: JSON, Json: JSON}  # noqa: RUF012
+    type_annotation_map = {  # noqa: RUF012
+        float: Double,
+        int: BigInteger().with_variant(Integer(), "sqlite"),  # SQLite numbers rows only in a column of this very type
+        str: Text,
+        dict[str, Any]: JSON(none_as_null=True),
+        list[Any]: JSON,
+        Json: JSON,
+    }
 
 
 class Project(Base):

@@ -115,7 +115,7 @@ def test_code_that_no_version_needs_is_removed(registry: FunctionRegistry) -> No
         ({"timeout_s": 901}, "timeout of 901 s; expected 1 to 900 s"),
         ({"timeout_s": 0}, "expected 1 to 900 s"),
         ({"memory_mb": 64}, "expected 128 to 10240 MB"),
-        ({"runtime": "nodejs22.x"}, "expected python3.11 or python3.12"),
+        ({"runtime": "nodejs22.x"}, "expected python3.9 to python3.14"),
         ({"handler": "lambda_handler"}, "expected MODULE.FUNCTION"),
         ({"handler": "../reward.lambda_handler"}, "expected MODULE.FUNCTION"),
         ({"handler": "grader.lambda_handler"}, r"no grader.py .*found: reward.py"),

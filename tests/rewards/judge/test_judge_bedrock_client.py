@@ -16,8 +16,6 @@ from tuneward.rewards.judge.bedrock_client import BedrockProvider
 from tuneward.rewards.judge.client import ModelError
 from tuneward.rewards.judge.limited_client import LimitedClient
 
-pytest.importorskip("boto3")
-
 HELLO = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hello"}]
 SCHEMA = {"type": "object", "properties": {"score": {"type": "number"}}, "required": ["score"]}
 MODEL = "openai.gpt-oss-120b-1:0"

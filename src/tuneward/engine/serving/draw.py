@@ -36,6 +36,8 @@ class RowDraw:
     """Tokens drawn so far; looked at only when there is a penalty."""
     guide: Guide | None = None
     """Which tokens may come next; None: any."""
+    top_k: int | None = None
+    """Only so many likeliest tokens may come; None is all."""
     left: int | None = None
     """Tokens that the answer may still have; looked at only when there is a guide."""
 
@@ -101,6 +103,11 @@ def _draw(logits: Tensor, rows: Sequence[RowDraw]) -> Tensor:
     """[r] tokens of rows with a temperature."""
     temperature = torch.tensor([row.temperature for row in rows], dtype=logits.dtype, device=logits.device)
     weights = torch.softmax(logits / temperature[:, None], dim=-1)
+    for number, row in enumerate(rows):
+        if row.top_k is not None and row.top_k < weights.shape[1]:
+            best = weights[number].topk(row.top_k)
+            share = best.values / best.values.sum()
+            weights[number] = torch.zeros_like(weights[number]).scatter_(0, best.indices, share)
     filtered = [number for number, row in enumerate(rows) if row.top_p < 1]
     if filtered:
         weights[filtered] = _nuclei(weights[filtered], [rows[number].top_p for number in filtered])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tuneward.engine.forward import PackedModel
-from tuneward.engine.serving.adapters import AdapterSwitch
+from tuneward.engine.serving.adapters import Adapter, AdapterSwitch
 from tuneward.engine.serving.draw import Drawn, draw_rows
 from tuneward.engine.serving.grammar import GrammarMaker
 from tuneward.engine.serving.limits import ServingLimits
@@ -67,6 +67,7 @@ class ServingEngine:
             pass_tokens=limits.pass_tokens,
         )
         self._arrivals: list[Row] = []
+        self._forgotten: list[Adapter] = []
         self._changed = threading.Condition()
         self._is_closing = False
         self._row_seconds = 1.0
@@ -133,6 +134,12 @@ class ServingEngine:
         finally:
             ticket.cancel()
 
+    def forget(self, adapter: Adapter) -> None:
+        """No further request will have this adapter, so nothing of it need be kept."""
+        with self._changed:
+            self._forgotten.append(adapter)
+            self._changed.notify()
+
     def close(self) -> None:
         """Stop; requests under way fail. Safe to call twice."""
         with self._changed:
@@ -158,10 +165,18 @@ class ServingEngine:
         """Take in what has arrived; False when the engine is to end."""
         with self._changed:
             while not (self._arrivals or self._scheduler.has_work or self._is_closing):
+                self._drop_forgotten()
                 self._changed.wait()
+            self._drop_forgotten()
             self._scheduler.waiting.extend(self._arrivals)
             self._arrivals = []
             return not self._is_closing
+
+    def _drop_forgotten(self) -> None:
+        if self._forgotten:
+            self._switch.use(())  # it remembers the last pass
+        while self._forgotten:
+            self._scheduler.forget(self._forgotten.pop())
 
     def _step(self) -> None:
         """One pass: everyone under way gets at most one token."""
@@ -216,7 +231,7 @@ class ServingEngine:
         if reason is None:
             return
         self._tell(row, *row.text.finish())
-        ticket.events.append(ChoiceEnd(row.index, reason))
+        ticket.events.append(ChoiceEnd(row.index, reason, row.text.stopped_by))
         ticket.unfinished -= 1
         if ticket.unfinished == 0:
             ticket.events.append(ticket.done())

@@ -24,6 +24,8 @@ MARGIN = 8
 """Tokens kept free beyond those that the shortest answer takes."""
 DEPTH = 8
 """A schema that refers to itself is followed so deep."""
+LONGEST = 1000
+"""More characters or items than this are not counted: no answer has the room for them."""
 
 
 class GrammarError(EngineError):
@@ -177,10 +179,14 @@ def _shortest(schema: Json, root: Mapping[str, Json], depth: int = 0) -> Json:
         names = schema.get("required", properties)
         return {name: _shortest(properties.get(name, {}), root, depth + 1) for name in names}
     if schema.get("type") == "array":
-        return [_shortest(schema.get("items", {}), root, depth + 1)] * int(schema.get("minItems", 0))
+        return [_shortest(schema.get("items", {}), root, depth + 1)] * _least(schema, "minItems")
     if schema.get("type") == "string":
-        return "x" * int(schema.get("minLength", 0))
+        return "x" * _least(schema, "minLength")
     return False
+
+
+def _least(schema: Mapping[str, Json], key: str) -> int:
+    return min(int(schema.get(key, 0)), LONGEST)
 
 
 def _first_line(text: str) -> str:

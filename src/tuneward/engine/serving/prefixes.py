@@ -54,6 +54,10 @@ class PrefixStore:
         while self.tokens > self._limit:
             self._kept.pop(0)
 
+    def forget(self, adapter: Adapter) -> None:
+        """Keep nothing of an adapter."""
+        self._kept = [old for old in self._kept if old.adapter is not adapter]
+
     def best(self, adapter: Adapter | None, tokens: NDArray[np.int64]) -> tuple[int, Saved | None]:
         """Length of the longest kept beginning of these tokens, and where it is; it counts as used now."""
         found = [

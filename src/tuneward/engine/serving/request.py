@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from tuneward.engine.serving.adapters import Adapter
-from tuneward.engine.serving.grammar import Grammar
 from tuneward.errors import EngineError
 from tuneward.types import FinishReason
+
+if TYPE_CHECKING:  # a server knows these words before it loads torch
+    from tuneward.engine.serving.adapters import Adapter
+    from tuneward.engine.serving.grammar import Grammar
 
 
 class QueueFullError(EngineError):
@@ -33,6 +36,8 @@ class ServingRequest:
     temperature: float = 1.0
     """0 is greedy."""
     top_p: float = 1.0
+    top_k: int | None = None
+    """Only so many likeliest tokens may come; None is all."""
     seed: int | None = None
     """Same seed, same answers; None draws one."""
     stop: tuple[str, ...] = ()
@@ -79,6 +84,8 @@ class ChoiceEnd:
 
     choice: int
     finish_reason: FinishReason
+    stopped_by: str | None = None
+    """The text of `ServingRequest.stop` that was met; None: it ended otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

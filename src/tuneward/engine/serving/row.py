@@ -103,6 +103,7 @@ class Row:
             position=len(self.answer),
             temperature=request.temperature,
             top_p=request.top_p,
+            top_k=request.top_k,
             top_logprobs=request.top_logprobs,
             bias=request.logit_bias,
             frequency_penalty=request.frequency_penalty,

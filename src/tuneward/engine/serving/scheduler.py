@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from tuneward.engine.serving.adapters import Adapter
 from tuneward.engine.serving.pool import KeyValuePool
 from tuneward.engine.serving.prefixes import SHORTEST, Beginning, PrefixStore, common_length
 from tuneward.engine.serving.row import Row
@@ -61,6 +62,10 @@ class Scheduler:
             self.live.remove(row)
             self.pool.free(row)
         self.waiting = deque(row for row in self.waiting if not is_unwanted(row))
+
+    def forget(self, adapter: Adapter) -> None:
+        """Keep nothing of an adapter."""
+        pass
 
     def end(self, row: Row) -> None:
         """An answer is complete; what it has computed may serve the next turn of its conversation."""

@@ -33,8 +33,12 @@ class TextStream:
         """Characters given out."""
         self._logprobs: list[tuple[int, TokenLogprob]] = []
         """(where in the text the token begins, log-prob) of tokens not given out yet."""
-        self.is_stopped = False
-        """A stop string was found; it and what follows is never given out."""
+        self.stopped_by: str | None = None
+        """A stop string that was found; it and what follows is never given out."""
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.stopped_by is not None
 
     def push(self, token: int, logprob: TokenLogprob | None = None) -> tuple[str, tuple[TokenLogprob, ...]]:
         """Add a token; returns the text that is certain now, and the log-probs of tokens that begin within it."""
@@ -62,10 +66,10 @@ class TextStream:
         return self._decode([*self._context, *self._pending])[len(before) :]
 
     def _release(self, text: str, *, is_last: bool) -> tuple[str, tuple[TokenLogprob, ...]]:
-        found = [at for at in (text.find(stop) for stop in self._stop) if at >= 0]
+        found = [(at, stop) for at, stop in ((text.find(stop), stop) for stop in self._stop) if at >= 0]
         if found:
-            self.is_stopped = True
-            certain, self._held = min(found), ""
+            certain, self.stopped_by = min(found)
+            self._held = ""
         elif is_last:
             certain = len(text)
         else:

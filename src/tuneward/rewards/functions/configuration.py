@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tuneward.rewards.functions.problems import InvalidFunctionError
-from tuneward.rewards.functions.reference import LATEST, check_name, function_arn
+from tuneward.rewards.functions.reference import LATEST, LOCAL_ACCOUNT, check_name, function_arn
 
-RUNTIMES = ("python3.11", "python3.12")
-"""Runtimes of published reward functions; each of them runs on the interpreter that runs Tuneward."""
+RUNTIMES = tuple(f"python3.{minor}" for minor in range(9, 15))
+"""Each of them runs on the interpreter that runs Tuneward."""
 
 MAX_TIMEOUT_S = 900
 MIN_MEMORY_MB, MAX_MEMORY_MB = 128, 10_240
 MAX_DESCRIPTION = 256
+MAX_ROLE = 2048
 MAX_ENVIRONMENT_BYTES = 4096
 
 RESERVED_VARIABLES = frozenset({
@@ -56,15 +60,25 @@ class FunctionConfiguration:
     description: str = ""
     region: str = "us-east-1"
     """Stands in the ARN; nothing else depends on it."""
+    account: str = LOCAL_ACCOUNT
+    """12 digits of the project; stands in the ARN."""
+    role: str = ""
+    """Role that AWS would run it as; kept to be read back."""
 
     @property
     def arn(self) -> str:
         """Without the version."""
-        return function_arn(self.name, self.region)
+        return function_arn(self.name, self.region, self.account)
 
     @property
     def qualified_arn(self) -> str:
-        return function_arn(self.name, self.region, self.version)
+        return function_arn(self.name, self.region, self.account, self.version)
+
+    @property
+    def revision_id(self) -> str:
+        """A UUID that changes with every change."""
+        digest = hashlib.sha256(json.dumps(self.as_json(), sort_keys=True).encode()).digest()
+        return str(uuid.UUID(bytes=digest[:16], version=4))
 
     @property
     def module_path(self) -> str:
@@ -85,7 +99,9 @@ class FunctionConfiguration:
         check_name(self.name)
         where = f"function {self.name}"
         if self.runtime not in RUNTIMES:
-            raise InvalidFunctionError(f'{where}: unknown runtime "{self.runtime}"; expected {" or ".join(RUNTIMES)}.')
+            raise InvalidFunctionError(
+                f'{where}: unknown runtime "{self.runtime}"; expected {RUNTIMES[0]} to {RUNTIMES[-1]}.'
+            )
         if not re.fullmatch(r"(?:[A-Za-z_]\w*[./])+[A-Za-z_]\w*", self.handler) or "/" in self.function:
             raise InvalidFunctionError(f'{where}: handler "{self.handler}"; expected MODULE.FUNCTION.')
         if not 1 <= self.timeout_s <= MAX_TIMEOUT_S:
@@ -94,6 +110,8 @@ class FunctionConfiguration:
             raise InvalidFunctionError(
                 f"{where}: memory of {self.memory_mb} MB; expected {MIN_MEMORY_MB} to {MAX_MEMORY_MB} MB."
             )
+        if len(self.role) > MAX_ROLE:
+            raise InvalidFunctionError(f"{where}: the role has more than {MAX_ROLE} characters.")
         if len(self.description) > MAX_DESCRIPTION:
             raise InvalidFunctionError(f"{where}: the description has more than {MAX_DESCRIPTION} characters.")
         _check_environment(self.environment, where)

@@ -11,13 +11,13 @@ from tuneward.types import Grader
 
 
 def build_function_grader(config: GraderConfig) -> Grader:
-    """Grader for `reward.function`. Bare names and account 000000000000 are local, any other ARN is AWS Lambda's.
+    """Grader for `reward.function`. Bare names and accounts 00000000… are local, any other ARN is AWS Lambda's.
 
     A local function keeps its own limits unless `timeout_s` or `memory_mb` are given and lower; `workers` that are not
     given are the processors of the machine.
 
     Raises:
-        GraderError: no such function, it does not load, may not be called, or boto3 is missing for one on AWS.
+        GraderError: no such function, it does not load, or may not be called.
     """
     assert config.function is not None
     reference = parse_reference(config.function)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import uuid
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from tuneward.rewards.functions.configuration import FunctionConfiguration
 from tuneward.rewards.functions.log import call_report, tail
 from tuneward.rewards.functions.registry import FunctionRegistry
 from tuneward.rewards.functions.store import CodeFolder
-from tuneward.rewards.pool import ProcessPool
+from tuneward.rewards.pool import ProcessPool, UnloadableError
 from tuneward.rewards.process import Call
 from tuneward.rewards.program import Program
 from tuneward.types import Json, Verdict
@@ -26,6 +27,19 @@ ERROR_TYPES = {
     "too_large": "Function.ResponseSizeTooLarge",
 }
 """`errorType` of calls that ended without the function's own exception; every other one is `Runtime.ExitError`."""
+
+
+LOAD_ERROR_TYPES = {
+    "raised": "Runtime.ImportModuleError",
+    "missing": "Runtime.HandlerNotFound",
+    "unfit": "Runtime.HandlerNotFound",
+    "timeout": "Sandbox.Timedout",
+    "oom": "Runtime.OutOfMemory",
+}
+"""The same for code that does not load, by kind of the load report."""
+
+TASK_ROOT = "/var/task"
+"""Where the code lies on AWS Lambda; stands in stack traces for the folder here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +126,10 @@ class LocalFunction:
 
     def invoke(self, payload: bytes) -> Invocation:
         """Answer one event of any form, as `Invoke` with `RequestResponse` and `LogType: Tail` does."""
-        call = self.submit(payload).result()
+        return self.answer(self.submit(payload).result())
+
+    def answer(self, call: Call) -> Invocation:
+        """A call of `submit` as `Invoke` answers it."""
         request_id: str = call.detail["request_id"]
         is_error = call.kind != "answer"
         answer = json.dumps(self._error(call, request_id)).encode() if is_error else call.answer
@@ -137,12 +154,26 @@ class LocalFunction:
                 "errorMessage": call.detail["text"],
                 "errorType": call.detail["type"],
                 "requestId": request_id,
-                "stackTrace": [],
+                "stackTrace": [frame.replace(str(self._code.path), TASK_ROOT) for frame in call.detail["frames"]],
             }
         message = f"{request_id} Task timed out after {self.limits['timeout_s']:.2f} seconds"
         if call.kind != "timeout":
             message = f"RequestId: {request_id} Error: {self.explain(call, 1)[1]}"
         return {"errorMessage": message, "errorType": ERROR_TYPES.get(call.kind, "Runtime.ExitError")}
+
+
+def unloadable(registry: FunctionRegistry, reference: str, error: UnloadableError) -> Invocation:
+    """A call of a function whose code does not load; it is logged like any other."""
+    configuration = registry.get(reference)
+    request_id = str(uuid.uuid4())
+    kind = LOAD_ERROR_TYPES.get(error.kind, "Runtime.ExitError")
+    text = re.sub(rf"\S*/{re.escape(configuration.name)}/code/[0-9a-f]{{64}}", TASK_ROOT, str(error))
+    call = Call("unloadable", stderr_tail=f"[ERROR] {kind}: {text}")
+    report = call_report(call, request_id, configuration.version, configuration.memory_mb)
+    with contextlib.suppress(OSError):
+        registry.log(configuration.name).append(report)
+    payload = json.dumps({"errorMessage": text, "errorType": kind, "requestId": request_id, "stackTrace": []})
+    return Invocation(payload.encode(), True, configuration.version, request_id, tail(report))
 
 
 def _identified(call: Call) -> Call:

@@ -13,5 +13,21 @@ class FunctionConflictError(GraderError):
     """It exists already, or something else still needs it."""
 
 
+class FunctionRevisionError(GraderError):
+    """It was changed since the caller read it."""
+
+
+class FunctionBusyError(GraderError):
+    """No more calls are taken at the moment.
+
+    Args:
+        reason: as AWS Lambda names it.
+    """
+
+    def __init__(self, message: str, *, reason: str):
+        super().__init__(message)
+        self.reason = reason
+
+
 class InvalidFunctionError(GraderError):
     """A name, setting or archive that breaks the rules."""

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from tuneward.rewards.functions.problems import InvalidFunctionError
 
 LOCAL_ACCOUNT = "000000000000"
-"""Account of every function that is registered here; no account of AWS has this number."""
+"""Account of functions that belong to no project of a server, or to its first one."""
+
+LOCAL_PREFIX = "00000000"
+"""What the accounts of projects begin with; no account of AWS does."""
 
 LATEST = "$LATEST"
 """The version that can still be changed."""
@@ -29,7 +32,8 @@ class FunctionReference:
     name: str
     qualifier: str | None = None
     """A version number, an alias or `$LATEST`; None: not given, which means `$LATEST`."""
-    account: str = LOCAL_ACCOUNT
+    account: str | None = None
+    """Of the ARN; None when there was no ARN."""
     region: str | None = None
     """AWS region of the ARN; None when there was no ARN."""
     arn: str | None = None
@@ -37,8 +41,8 @@ class FunctionReference:
 
     @property
     def is_local(self) -> bool:
-        """The function is registered on this machine."""
-        return self.account == LOCAL_ACCOUNT
+        """The function is registered here, not on AWS."""
+        return self.account is None or self.account.startswith(LOCAL_PREFIX)
 
     def __str__(self) -> str:
         return f"{self.name}:{self.qualifier}" if self.qualifier else self.name
@@ -60,9 +64,9 @@ def parse_reference(text: str) -> FunctionReference:
     )
 
 
-def function_arn(name: str, region: str, qualifier: str | None = None) -> str:
+def function_arn(name: str, region: str, account: str, qualifier: str | None = None) -> str:
     """ARN of a function that is registered here."""
-    arn = f"arn:aws:lambda:{region}:{LOCAL_ACCOUNT}:function:{name}"
+    arn = f"arn:aws:lambda:{region}:{account}:function:{name}"
     return f"{arn}:{qualifier}" if qualifier else arn
 
 

@@ -18,7 +18,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,6 +37,17 @@ class Alias:
 
 
 @dataclass(slots=True)
+class Attributes:
+    """What belongs to a function as a whole, beside its versions."""
+
+    tags: dict[str, str] = field(default_factory=dict)
+    policies: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Qualifier, or an empty text for the function itself → statements about who may call it; kept to be read back."""
+    reserved_concurrency: int | None = None
+    """Calls at the same time, at most; 0: none may be made; None: as many as the machine has processors."""
+
+
+@dataclass(slots=True)
 class FunctionRecord:
     """What `function.json` holds."""
 
@@ -46,6 +57,7 @@ class FunctionRecord:
     aliases: dict[str, Alias] = field(default_factory=dict)
     next_version: int = 1
     """Numbers of deleted versions do not come back."""
+    attributes: Attributes = field(default_factory=Attributes)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -53,6 +65,7 @@ class FunctionRecord:
             "versions": [version.as_json() for version in self.versions.values()],
             "aliases": {name: [alias.version, alias.description] for name, alias in self.aliases.items()},
             "next_version": self.next_version,
+            "attributes": asdict(self.attributes),
         }
 
     @classmethod
@@ -63,6 +76,7 @@ class FunctionRecord:
             {version.version: version for version in versions},
             {name: Alias(name, *alias) for name, alias in tree["aliases"].items()},
             tree["next_version"],
+            Attributes(**tree.get("attributes", {})),
         )
 
 

@@ -1,4 +1,4 @@
-"""Judge models of Amazon Bedrock, through Converse. Needs boto3 (the extra `aws`).
+"""Judge models of Amazon Bedrock, through Converse.
 
 Source: Bedrock RFT contract, 4.8 and 8.8.
 """
@@ -53,18 +53,14 @@ class BedrockProvider:
         connection: region, limits; `url` replaces the address.
 
     Raises:
-        GraderError: boto3 is missing, or finds no region.
+        GraderError: boto3 finds no region.
     """
 
     def __init__(self, connection: ConnectionConfig) -> None:
-        try:
-            import boto3
-            from botocore.config import Config
-            from botocore.exceptions import BotoCoreError
-        except ImportError:
-            raise GraderError(
-                'Judges of Amazon Bedrock need boto3. Install it with: pip install "tuneward[aws]".'
-            ) from None
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+
         config = Config(
             connect_timeout=min(10.0, connection.timeout_s),
             read_timeout=connection.timeout_s,

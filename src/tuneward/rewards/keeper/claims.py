@@ -12,6 +12,8 @@ T = TypeVar("T")
 TEXT_LIMIT = 400
 """Characters kept of an exception's text."""
 NAMES_LIMIT = 50
+FRAMES_LIMIT = 20
+"""Innermost frames of a traceback that are kept."""
 
 
 def load_report(frame: bytes) -> dict[str, Any]:
@@ -72,6 +74,7 @@ def _error(said: dict[str, Any]) -> dict[str, Any]:
         "type": _text(said["type"]),
         "text": _text(said["text"]),
         "line": line if isinstance(line, int) and 0 < line < 1 << 31 else None,
+        "frames": [str.rstrip(frame)[:TEXT_LIMIT] for frame in said["frames"][-FRAMES_LIMIT:]],
     }
 
 

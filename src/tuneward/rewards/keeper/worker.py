@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .claims import NAMES_LIMIT, TEXT_LIMIT
+from .claims import FRAMES_LIMIT, NAMES_LIMIT, TEXT_LIMIT
 from .frames import FRAME_LIMIT_BYTES, LENGTH, read_frame, write_frame
 
 IMPORT_SPACE_BYTES = 8 << 30
@@ -188,7 +188,7 @@ def _leave_forked_copy(owner: int) -> None:
 
 
 def _describe(error: BaseException, path: str) -> dict[str, Any]:
-    """Type, text and the line of `path` nearest to the error; the traceback goes to standard error."""
+    """Type, text, the line of `path` nearest to the error, and the frames; the traceback goes to standard error."""
     line = error.lineno if isinstance(error, SyntaxError) and error.filename == path else None
     trace = error.__traceback__
     while trace is not None:
@@ -201,7 +201,16 @@ def _describe(error: BaseException, path: str) -> dict[str, Any]:
         traceback.print_exception(error)
     except Exception:
         text = "(no readable message)"
-    return {"type": type(error).__name__, "text": text, "line": line}
+    return {"type": type(error).__name__, "text": text, "line": line, "frames": _frames(error)}
+
+
+def _frames(error: BaseException) -> list[str]:
+    """The user's part of the traceback, outermost call first, as Python prints it."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    try:
+        return [text[:TEXT_LIMIT] for text in traceback.format_list(frames[-FRAMES_LIMIT:])]
+    except Exception:
+        return []
 
 
 def _limit_address_space(extra_bytes: int, is_final: bool) -> None:

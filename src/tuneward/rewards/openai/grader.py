@@ -97,6 +97,9 @@ def _details(outcome: Outcome, connection: ConnectionConfig) -> dict[str, Json]:
     if outcome.errors:
         details["errors"] = dict(outcome.errors)
         details["error"] = outcome.message
+    part_errors = {name: dict(part.errors) for name, part in outcome.parts.items() if part.errors}
+    if part_errors:
+        details["part_errors"] = part_errors
     if outcome.usage:
         details["token_usage"] = {model: usage.as_json() for model, usage in outcome.usage.items()}
         total = sum(outcome.usage.values(), Usage())

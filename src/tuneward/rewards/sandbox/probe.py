@@ -43,6 +43,15 @@ def place_for(what: str) -> Place:
     )
 
 
+def isolation_problem(what: str) -> str:
+    """Why code that wants a sandbox cannot run here, as `place_for` says it; empty when it can."""
+    try:
+        place_for(what)
+    except GraderError as error:
+        return str(error)
+    return ""
+
+
 @functools.cache
 def sandbox_problem() -> str:
     """Why no sandbox can be started here; empty when one can."""

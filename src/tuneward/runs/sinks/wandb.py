@@ -1,4 +1,4 @@
-"""Weights & Biases, through its own library and its own environment variables (WANDB_PROJECT, WANDB_MODE, …)."""
+"""Weights & Biases, through its own library and its own environment variables (WANDB_PROJECT, WANDB_NAME, …)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class WandbSink:
         identity = marker.read_text().strip() if marker.exists() else None
         self._run: Any = module.init(
             project=os.environ.get("WANDB_PROJECT", "tuneward"),
-            name=run_name,
+            name=os.environ.get("WANDB_NAME", run_name),
             id=identity,
             resume="allow",
             dir=str(run_dir),

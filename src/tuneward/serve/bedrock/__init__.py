@@ -1,1 +1,3 @@
 """The dialect of Amazon Bedrock: control plane and runtime."""
+
+from tuneward.serve.bedrock import labels as labels

@@ -2,66 +2,62 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, aclosing, suppress
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Receive, Scope, Send
 
-from tuneward.engine.serving.grammar import GrammarError
+from tuneward.accounts.principal import Principal
 from tuneward.engine.serving.request import ServingRequest
-from tuneward.errors import ModelError
-from tuneward.serve.catalog import ServedModel
+from tuneward.serve.bedrock.invocation_log import Invocation, metadata_of
 from tuneward.serve.deps import Developer, Use
-from tuneward.serve.errors import ApiError
+from tuneward.serve.errors import as_api_error
+from tuneward.serve.inference import (
+    LEAST_TOP_P,
+    Chat,
+    EventStream,
+    StreamedAnswer,
+    call_schema,
+    opened,
+    to_engine,
+    until_gone,
+)
 from tuneward.serve.openai.chat_answer import Answer
 from tuneward.serve.openai.chat_request import ChatRequest
-from tuneward.serve.openai.events import EventStream, opened
-from tuneward.serve.openai.response_format import grammar_of, instructed
-
-LEAST_TOP_P = 1e-9
-"""A nucleus is never empty: 0 means the likeliest token alone."""
-
+from tuneward.serve.openai.tool_choice import forced_tools
+from tuneward.serve.services import Services
 
 routes = APIRouter()
 
 
 @routes.post("/chat/completions")
 async def create_chat_completion(body: ChatRequest, request: Request, principal: Developer, services: Use) -> Response:
+    timeout_s = services.config.serving.request_timeout_s
     async with AsyncExitStack() as stack:
+        call = stack.enter_context(await _logged(body, request, principal, services))
         model = await stack.enter_async_context(services.catalog.use(principal, body.model))
-        wanted = await run_in_threadpool(to_engine, body, model)
-        answer = Answer(body, model)
+        wanted = await run_in_threadpool(to_engine, chat_of(body), model)
+        answer = Answer(body, model, wanted)
         if body.stream:
             # Submitted before the response begins, so that a refusal still has its own status.
-            events = EventStream(model.engine, wanted)
-            return _EventResponse(answer, events, stack.pop_all())
-        async with opened(model.engine, wanted) as events:
-            await _until_gone(request, answer.collect(events))
+            events = EventStream(model.engine, wanted, timeout_s=timeout_s)
+            return StreamedAnswer(
+                _frames(answer, events, call), events, stack.pop_all(), media_type="text/event-stream"
+            )
+        async with opened(model.engine, wanted, timeout_s=timeout_s) as events:
+            if await until_gone(request, answer.collect(events)):
+                call.answered(answer.body(), events.usage)
         return JSONResponse(answer.body())
 
 
-def to_engine(body: ChatRequest, model: ServedModel) -> ServingRequest:
-    """The request in the engine's words. Raises ApiError 400 when the chat template refuses the messages."""
-    messages = instructed([message.for_template() for message in body.messages], body.response_format)
-    tools = () if body.tool_choice == "none" else tuple(body.tools or ())
-    try:
-        prompt = model.engine.tokenizer.render_messages(tuple(messages), tools=tools)
-    except ModelError as error:
-        raise ApiError(400, str(error), param="messages", code="invalid_value") from None
-    max_tokens = body.max_completion_tokens or body.max_tokens
-    try:
-        grammar = grammar_of(body.response_format, model.engine.grammars)
-    except GrammarError as error:
-        raise ApiError(400, str(error), param="response_format.json_schema.schema", code="invalid_value") from None
-    return ServingRequest(
-        prompt,
-        max_tokens=max_tokens,
+def chat_of(body: ChatRequest) -> Chat:
+    """What a body of chat completions asks."""
+    settings = ServingRequest(
+        prompt=(),
+        max_tokens=body.max_completion_tokens or body.max_tokens,
         temperature=1.0 if body.temperature is None else body.temperature,
         top_p=1.0 if body.top_p is None else max(body.top_p, LEAST_TOP_P),
         seed=body.seed,
@@ -71,55 +67,35 @@ def to_engine(body: ChatRequest, model: ServedModel) -> ServingRequest:
         frequency_penalty=body.frequency_penalty or 0.0,
         presence_penalty=body.presence_penalty or 0.0,
         logit_bias={int(token): value for token, value in (body.logit_bias or {}).items()},
-        grammar=grammar,
-        adapter=model.adapter,
+    )
+    tools = () if body.tool_choice == "none" else tuple(body.tools or ())
+    forced = forced_tools(body.tool_choice, tools)
+    return Chat(
+        [message.for_template() for message in body.messages],
+        settings,
+        tools,
+        body.response_format,
+        held_to=call_schema(forced) if forced else None,
     )
 
 
-class _EventResponse(StreamingResponse):
-    """Server-sent events; frees the slots when it ends, also where a client is gone before the first frame."""
-
-    def __init__(self, answer: Answer, events: EventStream, held: AsyncExitStack):
-        super().__init__(_frames(answer, events), media_type="text/event-stream")
-        self._events, self._held = events, held
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._events.close()
-            await self._held.aclose()
+async def _logged(body: ChatRequest, request: Request, principal: Principal, services: Services) -> Invocation:
+    raw = await request.json()
+    metadata = metadata_of(request.headers, raw.get("metadata"))
+    return await services.invocations.call(request, principal, "ChatCompletion", body.model, raw, metadata)
 
 
-async def _frames(answer: Answer, events: EventStream) -> AsyncIterator[str]:
+async def _frames(answer: Answer, events: EventStream, call: Invocation) -> AsyncIterator[str]:
     try:
         async with aclosing(answer.chunks(events)) as chunks:
             async for chunk in chunks:
                 yield _frame(chunk)
+        call.answered(answer.body(), events.usage)
         yield "data: [DONE]\n\n"
-    except ApiError as error:
-        yield _frame(error.body())
+    except Exception as error:  # the response has begun: whatever it is can only be said in it
+        call.failed(error)
+        yield _frame(as_api_error(error).body())
 
 
 def _frame(value: object) -> str:
     return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
-
-
-async def _until_gone(request: Request, work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end, or until the client has hung up. Raises what the work raises."""
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-    finally:
-        for task in (working, leaving):
-            task.cancel()
-            with suppress(asyncio.CancelledError, ApiError):
-                await task
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

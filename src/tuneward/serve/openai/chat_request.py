@@ -12,6 +12,7 @@ from jsonschema import SchemaError
 from jsonschema.validators import validator_for
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from tuneward.serve.openai.tool_choice import checked_choice, checked_tools
 from tuneward.types import Json
 
 
@@ -66,6 +67,17 @@ def _with_parsed_arguments(call: dict[str, Any]) -> dict[str, Any]:
         return call
 
 
+def checked_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Raises ValueError when it is no JSON schema."""
+    try:
+        validator_for(schema).check_schema(schema)
+    except SchemaError as error:
+        raise ValueError(f"not a JSON schema ({error.message})") from None
+    except Exception as error:  # a $schema of the wrong type, references in circles, …
+        raise ValueError(f"not a JSON schema ({type(error).__name__})") from None
+    return schema
+
+
 class JsonSchema(_Wire):
     """`response_format.json_schema`."""
 
@@ -75,11 +87,7 @@ class JsonSchema(_Wire):
     @field_validator("schema_")
     @classmethod
     def _is_a_schema(cls, schema: dict[str, Any]) -> dict[str, Any]:
-        try:
-            validator_for(schema).check_schema(schema)
-        except SchemaError as error:
-            raise ValueError(f"not a JSON schema ({error.message})") from None
-        return schema
+        return checked_schema(schema)
 
 
 class ResponseFormat(_Wire):
@@ -139,9 +147,12 @@ class ChatRequest(_Wire):
             raise ValueError("keys are token ids and values from -100 to 100")
         return bias
 
+    @field_validator("tools")
+    @classmethod
+    def _are_functions(cls, tools: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+        return None if tools is None else checked_tools(tools)
+
     @field_validator("tool_choice")
     @classmethod
-    def _is_not_forced(cls, choice: Json) -> Json:
-        if choice not in (None, "none", "auto"):
-            raise ValueError('only "none" and "auto" can be kept; generation is not constrained')
-        return choice
+    def _can_be_kept(cls, choice: Json, info: Any) -> Json:
+        return checked_choice(choice, info.data.get("tools") or ())

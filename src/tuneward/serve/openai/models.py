@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from tuneward.jobs.problems import ForbiddenError, ObjectNotFoundError
 from tuneward.serve.catalog import ModelCard
-from tuneward.serve.deps import Use, Viewer
+from tuneward.serve.deps import Developer, Use, Viewer
 from tuneward.types import Json
 
 routes = APIRouter()
@@ -19,6 +20,20 @@ def list_models(principal: Viewer, services: Use) -> Json:
 @routes.get("/models/{name:path}")
 def retrieve_model(name: str, principal: Viewer, services: Use) -> Json:
     return describe(services.catalog.card(principal, name))
+
+
+@routes.delete("/models/{name:path}")
+def delete_model(name: str, principal: Developer, services: Use) -> Json:
+    try:
+        services.models.delete(principal.project_id, name)
+    except ObjectNotFoundError:
+        services.catalog.card(principal, name)  # says so when there is nothing of this name at all
+        raise ForbiddenError(
+            f"{name} is no tuned model of this project; base models, runs and checkpoints cannot be deleted here.",
+            param="model",
+            code="model_not_deletable",
+        ) from None
+    return {"id": name, "object": "model", "deleted": True}
 
 
 def describe(model: ModelCard) -> Json:

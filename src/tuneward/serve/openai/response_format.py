@@ -7,24 +7,23 @@ a `format_error`, one sentence that says what is wrong.
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from jsonschema.validators import validator_for
 
-from tuneward.engine.serving.grammar import Grammar, GrammarMaker
+from tuneward.jobs.response_format import instructed_messages, instruction
 from tuneward.serve.openai.chat_request import ResponseFormat
 from tuneward.types import Json
+
+if TYPE_CHECKING:
+    from tuneward.engine.serving.grammar import Grammar, GrammarMaker
 
 
 def instructed(messages: list[dict[str, Json]], wanted: ResponseFormat | None) -> list[dict[str, Json]]:
     """Messages with the format described in the system message."""
     if wanted is None or wanted.type == "text":
         return messages
-    text = "Answer with one JSON object and nothing else."
-    if wanted.json_schema is not None:
-        text += f" It must follow this JSON schema:\n{json.dumps(wanted.json_schema.schema_, ensure_ascii=False)}"
-    if messages[0]["role"] == "system":
-        return [messages[0] | {"content": f"{messages[0]['content']}\n\n{text}"}, *messages[1:]]
-    return [{"role": "system", "content": text}, *messages]
+    return instructed_messages(messages, instruction(wanted.json_schema.schema_ if wanted.json_schema else None))
 
 
 def grammar_of(wanted: ResponseFormat | None, grammars: GrammarMaker) -> Grammar | None:
