@@ -31,6 +31,7 @@ RUN_ELSEWHERE = {
     "make docs",
     "make bench",
     "make bench-rewards",
+    "make bench-serve",
 }
 """Commands of a whole checkout: the first two are what continuous integration and releases run; the rest are checked
 against the Makefile below."""

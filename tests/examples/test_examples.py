@@ -72,7 +72,7 @@ def test_every_command_of_an_example_runs(name: str, tmp_path: Path, environment
 
 def test_every_example_is_tested_here_and_named_in_the_readme() -> None:
     found = {folder.name for folder in EXAMPLES.iterdir() if folder.is_dir()}
-    assert found == {"gsm8k", "extraction", "judged_summary"}
+    assert found == {"gsm8k", "extraction", "judged_summary", "openai_client", "bedrock_client"}
     readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
     assert all(f"(examples/{name}/README.md)" in readme for name in found)
 

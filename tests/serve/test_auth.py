@@ -141,6 +141,21 @@ def test_the_body_that_was_signed_reaches_the_route(service: Service) -> None:
     assert other.status_code == 401
 
 
+def test_a_recorded_request_that_changes_something_is_refused(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = service.access_key("admin")
+    url, body = f"{service.url}/api/keys", b'{"name": "made once"}'
+    request = AWSRequest("POST", url, {"Host": url.split("/")[2], "Content-Type": "application/json"}, body)
+    SigV4Auth(Credentials(key.info.id, key.secret), "bedrock-mantle", "us-east-1").add_auth(request)
+    headers = dict(request.headers)
+    assert [httpx.post(url, headers=headers, content=body).status_code for _ in range(2)] == [200, 200]
+    monkeypatch.setattr("tuneward.accounts.repeats.HONEST_S", 0.0)
+    late = httpx.post(url, headers=headers, content=body)
+    assert late.status_code == 401
+    assert "used before" in late.json()["error"]["message"]
+
+
 def short_term_key(key: IssuedKey, expires_s: int = 3600) -> str:
     """As AWS's generator of short-term keys makes it."""
     request = AWSRequest(

@@ -65,7 +65,7 @@ class Scheduler:
 
     def forget(self, adapter: Adapter) -> None:
         """Keep nothing of an adapter."""
-        pass
+        self._prefixes.forget(adapter)
 
     def end(self, row: Row) -> None:
         """An answer is complete; what it has computed may serve the next turn of its conversation."""
