@@ -1,5 +1,6 @@
-"""A reward function as AWS Lambda runs it: how much of the answer was read right."""
+"""A reward function as AWS Lambda runs it: half for what was read right, half for coming near the expected text."""
 
+import difflib
 import json
 
 
@@ -10,10 +11,11 @@ def lambda_handler(event, context):
 def score(sample):
     expected = sample["metadata"]["reference_answer"]
     answer = sample["messages"][-1]["content"]
+    # A model that never answers in the right form still learns in which direction it lies.
+    near = difflib.SequenceMatcher(None, answer, json.dumps(expected), autojunk=False).ratio()
     try:
         found = json.loads(answer)
     except ValueError:
-        # Naming the facts without the form earns a little, so that there is something to begin with.
-        return 0.5 * sum(str(value) in answer for value in expected.values()) / len(expected)
-    right = sum(isinstance(found, dict) and found.get(name) == value for name, value in expected.items())
-    return 0.5 + 0.5 * right / len(expected)
+        found = None
+    right = sum(found.get(name) == value for name, value in expected.items()) if isinstance(found, dict) else 0
+    return 0.5 * right / len(expected) + 0.5 * near

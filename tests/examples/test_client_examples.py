@@ -186,7 +186,7 @@ def bedrock_example(tmp_path: Path) -> Iterator[Workplace]:
 @pytest.mark.timeout(400)
 def test_boto3_tunes_deploys_and_converses(bedrock_example: Workplace) -> None:
     said = bedrock_example.run(blocks("bedrock_client")[2][-1])
-    assert re.search(r"Job arn:aws:bedrock:us-east-1:\d{12}:model-customization-job/smollm2-135m/\w{12}", said), said
+    assert re.search(r"Job arn:aws:bedrock:us-east-1:\d{12}:model-customization-job/tuneward.smollm2-135m/\w{12}", said), said
     assert HEADER in said
     assert re.search(r"arn:aws:bedrock:us-east-1:\d{12}:custom-model-deployment/\w{12}: ['\"]", said), said
 

@@ -13,11 +13,12 @@ import openai
 import pytest
 from tests.serve.accounts import aws, bearer, serving
 from tests.service import app_with
+from tests.serving import start_engine
 
 from tuneward.config import LimitsConfig, ServerConfig
 from tuneward.jobs.problems import LimitExceededError
 from tuneward.serve.bodies import FUNCTION_BYTES, PART_BYTES, most_bytes
-from tuneward.serve.catalog import FixedCatalog
+from tuneward.serve.catalog import ServedModel
 from tuneward.serve.limits import Bucket, RateLimits, duration
 from tuneward.serve.server import Server, bind
 
@@ -87,9 +88,10 @@ def test_clients_of_both_kinds_understand_the_refusal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-def test_tokens_of_answers_are_paid_for(catalog: FixedCatalog, tmp_path: Path, is_streamed: bool) -> None:
+def test_tokens_of_answers_are_paid_for(tiny_chat_model: Path, tmp_path: Path, is_streamed: bool) -> None:
     config = ServerConfig(limits=LimitsConfig(tokens_per_minute=2))
-    app = app_with(tmp_path / "home", catalog.models, config=config)
+    models = [ServedModel("owner/tiny", start_engine(tiny_chat_model), 1)]
+    app = app_with(tmp_path / "home", models, config=config)
     with (
         Server(app, bind("127.0.0.1", 0)) as server,
         openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client,

@@ -12,6 +12,7 @@ from typing import Literal
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from tuneward.engine.serving.request import QueueFullError, RequestTooLongError
@@ -26,6 +27,7 @@ from tuneward.jobs.problems import (
 )
 from tuneward.serve.aws_errors import AwsError, named
 from tuneward.serve.inference import AnswerTimeoutError
+from tuneward.serve.not_offered import unanswered
 from tuneward.types import Json
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -80,6 +82,8 @@ def install(app: FastAPI) -> None:
         return response_to(error, request.method, request.scope["path"])
 
     async def handle(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, HTTPException):  # what is not offered is looked up in files
+            return await run_in_threadpool(answer, request, error)
         return answer(request, error)
 
     ours = (ApiError, AwsError, ServiceError, StoreError, EngineError, ModelError)
@@ -94,7 +98,7 @@ def response_to(error: Exception, method: str, path: str) -> JSONResponse:
         error = from_validation(error.errors())
     elif isinstance(error, HTTPException):
         is_route = error.status_code in (404, 405)
-        message = f"Nothing here answers {method} {path}." if is_route else str(error.detail)
+        message = unanswered(dialect, method, path) if is_route else str(error.detail)
         error = ApiError(error.status_code, message, headers=error.headers)
     if dialect == "bedrock" or isinstance(error, AwsError):
         return as_aws_error(error).response()

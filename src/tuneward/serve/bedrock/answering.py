@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from starlette.concurrency import run_in_threadpool
 
 from tuneward.accounts.principal import Principal
 from tuneward.engine.serving.request import Done, ServingRequest
-from tuneward.errors import TunewardError
 from tuneward.jobs.problems import LimitExceededError
 from tuneward.serve.aws_errors import AwsError
 from tuneward.serve.bedrock import eventstream
@@ -23,8 +21,6 @@ from tuneward.serve.errors import as_aws_error
 from tuneward.serve.inference import Chat, EventStream, StreamedAnswer, opened, to_engine, until_gone
 from tuneward.serve.services import Services
 from tuneward.types import Json
-
-_log = logging.getLogger(__name__)
 
 
 class WholeAnswer(Protocol):
@@ -93,8 +89,6 @@ async def streamed(
             async for frame in frames(answer, events, call):
                 yield frame
         except Exception as error:
-            if not isinstance(error, TunewardError):
-                _log.exception("%s failed (%s)", call.operation, call.request_id)
             call.failed(error)
             yield eventstream.exception(as_aws_error(error), also=also)
 

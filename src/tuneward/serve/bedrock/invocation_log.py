@@ -6,6 +6,7 @@ Source: Bedrock RFT contract, 3.7 (log record) and 8.5.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -15,8 +16,11 @@ from types import TracebackType
 
 from tuneward.accounts.principal import Principal
 from tuneward.engine.serving.request import Done
+from tuneward.errors import TunewardError
 from tuneward.serve.errors import as_aws_error
 from tuneward.types import Json
+
+_log = logging.getLogger(__name__)
 
 HUNG_UP = "ClientClosedRequest"
 """`errorCode` of a call whose caller did not wait for the answer; AWS has no name for it."""
@@ -102,6 +106,8 @@ class Invocation:
     def failed(self, error: BaseException) -> None:
         """It has not, for this reason."""
         self.error_code = as_aws_error(error).kind if isinstance(error, Exception) else HUNG_UP
+        if self.error_code == "InternalServerException" and not isinstance(error, TunewardError):
+            _log.error("%s failed (%s)", self.operation, self.request_id, exc_info=error)
         self._finish()
 
     def __enter__(self) -> Invocation:

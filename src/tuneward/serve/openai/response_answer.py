@@ -182,7 +182,8 @@ class ResponseAnswer:
     def _begin(self, kind: str) -> Iterator[Json]:
         self._open = kind
         head: Json = {"id": new_id("msg_" if kind == "message" else "rs_", length=32), "type": kind}
-        head |= {"role": "assistant"} if kind == "message" else {"summary": []}
+        more: dict[str, Json] = {"role": "assistant"} if kind == "message" else {"summary": []}
+        head |= more
         begun = head | {"status": "in_progress", "content": []}
         part = copy.deepcopy(_PARTS[kind])
         self._output.append(begun | {"content": [part]})
