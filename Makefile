@@ -34,6 +34,7 @@ format: setup ## Format the code and repair what can be repaired by itself
 
 docs: setup ## Write the generated pages of docs/ again
 	$(BIN)/python scripts/write_docs.py
+	$(BIN)/python -m scripts.compatibility
 
 bench: setup ## Compare with TRL on this machine (makes .venv-trl; takes long; ARGS=… go to bench.py)
 	@$(PYTHON) scripts/setup_env.py --trl

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Before torch is loaded, as `tuneward` does it: threads that wait in loops slow each other thirtyfold.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 
 pytest_plugins = ["tests.databases"]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import openai
 from tests.rewards.functions.archives import scoring
@@ -20,7 +21,7 @@ from tests.tiny import save_tiny_chat_model
 from tuneward.accounts.keys import create_access_key, create_key
 from tuneward.accounts.principal import DEFAULT_PROJECT
 from tuneward.accounts.vault import open_vault
-from tuneward.config import LimitsConfig, ServedModelConfig, ServerConfig, StorageConfig
+from tuneward.config import ServedModelConfig, ServerConfig, StorageConfig
 from tuneward.jobs.directory import ModelDirectory
 from tuneward.jobs.models import ModelService
 from tuneward.jobs.places import open_database
@@ -49,11 +50,11 @@ class World:
         key = create_key(services.database, DEFAULT_PROJECT, "bearer", "admin")
         signing = create_access_key(services.database, vault, DEFAULT_PROJECT, "signing", "admin")
         self.openai = openai.OpenAI(
-            base_url=f"{url}/v1", api_key=key.secret, max_retries=0, timeout=60, _strict_response_validation=True
+            base_url=f"{url}/v1", api_key=key.secret, admin_api_key=key.secret, max_retries=0, timeout=60
         )
         # What the service's models do not allow is for the server to refuse, so the clients send it.
         self.aws = {
-            service: aws(service, url, signing.key_id, signing.secret, parameter_validation=False)
+            service: aws(service, url, signing.info.id, signing.secret, parameter_validation=False)
             for service in ("bedrock", "bedrock-runtime", "lambda")
         }
 
@@ -78,9 +79,7 @@ class World:
 
     def job(self, *states: str) -> str:
         """The id of a job that has gone through these states after the first."""
-        job = self.openai.fine_tuning.jobs.create(
-            model=MODEL, training_file=self.training_file, method=reinforcement()
-        )
+        job = self.openai.fine_tuning.jobs.create(model=MODEL, training_file=self.training_file, method=reinforcement())
         for state in states:
             self.services.database.write(
                 lambda session, state=state: enter(session, find_job(session, DEFAULT_PROJECT, job.id), state)
@@ -161,23 +160,15 @@ def running(folder: Path) -> Iterator[World]:
     (folder / "buckets" / "logs").mkdir(parents=True)
     config = ServerConfig(
         home=home,
-        models=(ServedModelConfig(name=str(save_tiny_chat_model(folder / "tiny")), id=MODEL),),
+        models=(ServedModelConfig(name=str(save_tiny_chat_model(folder / "tiny", context=1024)), id=MODEL),),
         storage=StorageConfig(folder=folder / "buckets"),
-        limits=LimitsConfig(requests_per_minute=0),
         threads=1,
     )
     home.mkdir()
-    before = os.environ.get("TUNEWARD_FUNCTIONS")
-    os.environ["TUNEWARD_FUNCTIONS"] = str(folder / "functions")  # not those of whoever runs this
     database = open_database(config)
     host = ModelHost(ModelDirectory(config), ModelService(database, home), config.serving, threads=config.threads)
     services = build_services(config, host, database=database)
-    try:
-        with Server(create_app(services), bind("127.0.0.1", 0)) as server:
-            yield World(services, server.url, home)
-    finally:
-        database.close()
-        if before is None:
-            del os.environ["TUNEWARD_FUNCTIONS"]
-        else:
-            os.environ["TUNEWARD_FUNCTIONS"] = before
+    own = {"TUNEWARD_FUNCTIONS": str(folder / "functions")}  # not those of whoever runs this
+    with patch.dict(os.environ, own), Server(create_app(services), bind("127.0.0.1", 0)) as server:
+        yield World(services, server.url, home)
+    database.close()

@@ -28,6 +28,10 @@ class DataError(TunewardError):
     exit_code = 3
 
 
+class PassingDataError(DataError):
+    """Data cannot be reached at the moment; another try may succeed."""
+
+
 class ModelError(TunewardError):
     """A model cannot be found, read, or fitted into this machine."""
 
@@ -62,6 +66,10 @@ class StoreError(TunewardError):
     """The service's database cannot be used at the moment; another try may succeed."""
 
     exit_code = 9
+
+
+class DiskError(StoreError):
+    """The server's disk is full or cannot be written."""
 
 
 class NonFiniteError(TrainingError):

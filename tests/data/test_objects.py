@@ -453,3 +453,17 @@ def test_a_folder_is_not_left(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError):
         store.upload(b"x", "s3://bucket/" + "a" * 300)
     assert not (tmp_path / "new").exists()
+
+
+def test_half_a_file_that_a_dead_process_left_in_a_folder_is_no_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bucket").mkdir()
+    store = ObjectStore(StorageConfig(folder=tmp_path))
+    store.upload(b"whole", "s3://bucket/logs/a")
+    monkeypatch.setattr("tuneward.data.folder_buckets.Path.unlink", lambda *_, **__: None)
+    monkeypatch.setattr("tuneward.data.folder_buckets.Path.rename", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        store.upload(b"half", "s3://bucket/logs/b")
+    assert len(list((tmp_path / "bucket" / "logs").iterdir())) == 2
+    assert [info.uri for info in store.list("s3://bucket/logs/")] == ["s3://bucket/logs/a"]

@@ -131,14 +131,15 @@ def test_several_answers_of_one_prompt_differ_and_read_it_once(engine: ServingEn
 
 def test_an_answer_ends_where_its_limit_the_context_or_a_stop_string_says(engine: ServingEngine) -> None:
     whole = alone(engine, ServingRequest(PROMPTS[0], 30, temperature=0))
-    for request, text in (
-        (ServingRequest(PROMPTS[0], 30, temperature=0, stop=("never", whole[5:8])), whole[: whole.find(whole[5:8])]),
-        (ServingRequest(PROMPTS[0], 30, temperature=0, logit_bias={2: 100}), ""),
+    stop = whole[5:8]
+    for request, text, stopped_by in (
+        (ServingRequest(PROMPTS[0], 30, temperature=0, stop=("never", stop)), whole[: whole.find(stop)], stop),
+        (ServingRequest(PROMPTS[0], 30, temperature=0, logit_bias={2: 100}), "", None),
     ):
         listener = Listener()
         engine.submit(request, listener)
         assert listener.text() == text
-        assert ChoiceEnd(0, FinishReason.STOP) in listener.events
+        assert ChoiceEnd(0, FinishReason.STOP, stopped_by) in listener.events
     for request, tokens in ((ServingRequest(PROMPTS[0], 7), 7), (ServingRequest(tuple(range(3, 253))), 6)):
         listener = Listener()
         engine.submit(replace(request, logit_bias={2: -100}), listener)

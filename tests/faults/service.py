@@ -73,7 +73,7 @@ class Service:
         self.marker = folder / "sprung"
         self.bucket = folder / "objects" / "bucket"
         self.bucket.mkdir(parents=True)
-        self.home.mkdir()
+        self.home.mkdir(exist_ok=True)  # it may be a disk of its own
         settings: dict[str, Any] = {
             "home": self.home,
             "port": 0,
@@ -91,9 +91,11 @@ class Service:
         self.file.write_text(self.config.model_dump_json(exclude_none=True))  # JSON is YAML
         self.process: subprocess.Popen[str] | None = None
         self.url = ""
+        self.starts = 0
 
     def start(self, trap: Trap | None = None) -> None:
         """Start, and return when requests are answered."""
+        self.starts += 1
         environment = {name: value for name, value in os.environ.items() if name != "TUNEWARD_API_KEY"}
         environment |= {"COLUMNS": "200", "CUDA_VISIBLE_DEVICES": ""}
         if trap is not None:
@@ -114,7 +116,6 @@ class Service:
         """End the server alone, as the kernel does."""
         assert self.process is not None
         self.process.kill()
-        self.ended()
 
     def ended(self) -> None:
         """Wait for the end of a server that has been killed."""
@@ -150,6 +151,8 @@ class Service:
 
 def children(pid: int) -> list[int]:
     try:
-        return [int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
+        return [
+            int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()
+        ]
     except (FileNotFoundError, ProcessLookupError):
         return []

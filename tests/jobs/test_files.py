@@ -234,6 +234,22 @@ def test_what_a_dead_process_left_half_received_is_swept(
         assert stored(tmp_path) == []
 
 
+@ON_BOTH
+def test_content_that_no_row_came_for_is_swept_when_nobody_can_be_at_it(
+    files: FileService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = add(files)
+    with files.receive(MINE) as incoming:
+        incoming.write(ROW)
+        left = incoming.keep()  # where a process may die
+    assert files.sweep() == 0
+    late = time.time() + 7 * 3600
+    monkeypatch.setattr("tuneward.jobs.files.time.time", lambda: late)
+    assert files.sweep() == 1
+    assert not left.exists()
+    assert [path.name for path in stored(tmp_path)] == [kept.id]
+
+
 def test_a_deleted_file_is_gone_from_list_and_disk(files: FileService, tmp_path: Path) -> None:
     made = add(files)
     files.delete(MINE, made.id)

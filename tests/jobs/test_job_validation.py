@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,13 +10,14 @@ from pathlib import Path
 import pytest
 from tests.jobs.engine import Engine, rows
 
+from tuneward.errors import PassingDataError, StoreError
 from tuneward.jobs.journal import Journal
 from tuneward.jobs.process.context import AskedToEndError, JobContext
 from tuneward.jobs.process.ending import fail
 from tuneward.jobs.process.failures import describe
 from tuneward.jobs.process.validation import validate
 from tuneward.jobs.queue import JobQueue
-from tuneward.jobs.spec import FileSource, JobSpec
+from tuneward.jobs.spec import FileSource, JobSpec, LogsSource, UriSource
 from tuneward.store.tables import Job
 
 
@@ -192,3 +194,42 @@ def test_asked_to_end_leaves_the_job_as_it_is(engine: Engine) -> None:
         with pytest.raises(AskedToEndError):
             validate(context)
     assert engine.job(job_id).state == "validating"
+
+
+def test_what_became_of_logged_calls_is_an_event(engine: Engine, run: Callable[[JobSpec], Job]) -> None:
+    logs = engine.home / "objects" / "bucket" / "logs"
+    logs.mkdir(parents=True)
+    body = {"messages": [{"role": "user", "content": [{"text": "2+2?"}]}]}
+    record = {"schemaType": "ModelInvocationLog", "operation": "Converse", "input": {"inputBodyJson": body}}
+    (logs / "a.json").write_text(json.dumps(record) + "\n{}\n")
+    job = run(engine.spec(training=LogsSource(uri="s3://bucket/logs/")))
+    (told,) = [event for event in engine.events(job.id) if event.code == "converted"]
+    assert told.message.startswith("s3://bucket/logs/: ")
+    assert "1" in told.message
+
+
+def test_a_store_that_is_away_is_no_fault_of_the_file(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = engine.submit()
+
+    def away(*_: object) -> None:
+        raise StoreError("The database cannot be used at the moment; try again.")
+
+    monkeypatch.setattr("tuneward.jobs.files.FileService.path", away)
+    with context_of(engine, job_id) as context, pytest.raises(StoreError):
+        validate(context)
+    assert engine.job(job_id).state == "validating"
+
+
+def test_storage_that_is_away_is_told_and_waited_for_unless_the_process_is_to_end(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        context.asked.set()
+        raise PassingDataError("The object storage could not be reached.")
+
+    monkeypatch.setattr("tuneward.data.objects.ObjectStore.download", away)
+    job_id = engine.submit(engine.spec(training=UriSource(uri="s3://bucket/rows.jsonl")))
+    with context_of(engine, job_id) as context, pytest.raises(AskedToEndError):
+        validate(context)
+    assert engine.job(job_id).state == "validating"
+    assert any(message.startswith("Rows could not be fetched yet: ") for message in engine.messages(job_id))

@@ -58,7 +58,8 @@ def test_a_stranger_is_noted_as_one(service: Service) -> None:
 def test_calls_of_models_are_no_changes(service: Service) -> None:
     with service.client() as client:
         before = entries(client, limit=1)
-        client.post("/v1/chat/completions", json={"model": "none", "messages": []})
+        for path in ("chat/completions", "completions", "responses", "responses/input_tokens"):
+            client.post(f"/v1/{path}", json={"model": "none", "messages": []})
         client.post("/model/none/converse", json={"messages": []})
         assert entries(client, limit=1) == before
 

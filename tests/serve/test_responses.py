@@ -245,3 +245,13 @@ def test_bad_requests_name_the_parameter(url: str, change: dict[str, Any], param
     response = httpx.post(f"{url}/v1/responses", json={"model": MODEL, "input": "Hello"} | change)
     assert response.status_code == (404 if "model" in change else 400)
     assert response.json()["error"]["param"] == param, response.text
+
+
+def test_tokens_are_counted_as_the_model_reads_them(client: openai.OpenAI) -> None:
+    asked: Any = {"model": MODEL, "instructions": "Be brief.", "tools": [WEATHER], "input": "Hello"}
+    counted = client.responses.input_tokens.count(**asked)
+    first = client.responses.create(**asked, max_output_tokens=4)
+    assert (counted.object, counted.input_tokens) == ("response.input_tokens", first.usage.input_tokens)  # type: ignore[union-attr]
+    after: Any = {"model": MODEL, "input": "And?", "previous_response_id": first.id}
+    second = client.responses.create(**after, max_output_tokens=4)
+    assert client.responses.input_tokens.count(**after).input_tokens == second.usage.input_tokens  # type: ignore[union-attr]

@@ -185,7 +185,7 @@ class _Serving:
         endpoints = " ".join(
             f"AWS_ENDPOINT_URL_{service}={url}" for service in ("BEDROCK", "BEDROCK_RUNTIME", "LAMBDA")
         )
-        say(f"AWS:    export {endpoints} AWS_REGION={self._settings.region} {key}")
+        say(f"AWS:    export {endpoints} AWS_DEFAULT_REGION={self._settings.region} {key}")
 
 
 def example(url: str, model: str) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 from tuneward.errors import DataError
 
 PIECE_BYTES = 1 << 20
+INCOMING = ".incoming-"
+"""Begins the names of files that are not whole yet, or never will be; they are no objects."""
 
 
 class FolderBuckets:
@@ -44,7 +46,8 @@ class FolderBuckets:
             root = self._bucket(bucket)
             start = self._path(bucket, prefix) if prefix else root
             paths = [start] if start.is_file() and not prefix.endswith("/") else sorted(start.rglob("*"))
-            found = sorted((path.relative_to(root).as_posix(), path) for path in paths if path.is_file())
+            files = (path for path in paths if path.is_file() and not path.name.startswith(INCOMING))
+            found = sorted((path.relative_to(root).as_posix(), path) for path in files)
             yield from ((key, path.stat().st_size) for key, path in found)
 
     def delete(self, bucket: str, key: str) -> None:
@@ -67,7 +70,7 @@ class FolderBuckets:
 
 def _copy(source: Path | bytes, target: Path) -> None:
     """Write a file aside and put it in its place."""
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".incoming-")
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=INCOMING)
     part = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from tuneward.errors import DataError
+from tuneward.errors import DataError, PassingDataError
 
 Operation = Literal["GetObject", "PutObject", "ListBucket", "DeleteObject"]
 
@@ -40,7 +40,7 @@ def is_broken_stream(error: Exception) -> bool:
 
 @contextmanager
 def explained(connect: Callable[[], Any], bucket: str, key: str, operation: Operation) -> Iterator[None]:
-    """Turns failures of boto3 into DataError.
+    """Turns failures of boto3 into DataError, or PassingDataError where another try may succeed.
 
     Args:
         connect: gives the client that the block uses.
@@ -61,10 +61,10 @@ def explained(connect: Callable[[], Any], bucket: str, key: str, operation: Oper
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code == "404":
                 code = _missing(connect, bucket)
-            text = _of_code(code, bucket, key, operation)
+            text, may_pass = _of_code(code, bucket, key, operation), code in _BUSY
         else:
-            text = _of_connection(error, bucket, key, connect)
-        raise DataError(text) from error
+            text, may_pass = _of_connection(error, bucket, key, connect), _is_connection(error)
+        raise (PassingDataError if may_pass else DataError)(text) from error
 
 
 def _missing(connect: Callable[[], Any], bucket: str) -> str:
@@ -101,6 +101,12 @@ def _of_code(code: str, bucket: str, key: str, operation: Operation) -> str:
     return f"The object storage refused {operation} of {uri} ({code or 'no reason given'})."
 
 
+def _is_connection(error: Exception) -> bool:
+    from botocore import exceptions
+
+    return isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError) or is_broken_stream(error)
+
+
 def _of_connection(error: Exception, bucket: str, key: str, connect: Callable[[], Any]) -> str:
     from botocore import exceptions
 
@@ -109,7 +115,7 @@ def _of_connection(error: Exception, bucket: str, key: str, connect: Callable[[]
         return (
             f"{uri} needs credentials; give the server some as for any AWS tool (AWS_ACCESS_KEY_ID, a profile, a role)."
         )
-    if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError) or is_broken_stream(error):
+    if _is_connection(error):
         where = connect().meta.endpoint_url
         return f"{uri}: the object storage at {where} could not be reached, or broke off ({type(error).__name__})."
     if isinstance(error, OSError):

@@ -19,7 +19,7 @@ from tuneward.jobs.file_checks import (
     clean_name,
     is_plain,
 )
-from tuneward.jobs.incoming import Incoming, disk_errors, sweep_parts
+from tuneward.jobs.incoming import Incoming, disk_errors, is_abandoned, sweep_parts
 from tuneward.jobs.places import project_home
 from tuneward.jobs.problems import ConflictError, ObjectNotFoundError, ServiceError
 from tuneward.jobs.service import Page, take
@@ -169,7 +169,7 @@ class FileService:
         (self._folder(project_id) / file_id).unlink(missing_ok=True)
 
     def sweep(self) -> int:
-        """Remove files whose time is over, and what was left half received; returns how many.
+        """Remove files whose time is over, and what was left of uploads that broke off; returns how many.
 
         Raises:
             StoreError: disk or database.
@@ -185,7 +185,17 @@ class FileService:
         with disk_errors():
             for file in over:
                 (self._folder(file.project_id) / file.id).unlink(missing_ok=True)
-            return len(over) + sum(sweep_parts(folder) for folder in self._home.glob("projects/*/files"))
+            folders = list(self._home.glob("projects/*/files"))
+            return len(over) + sum(sweep_parts(folder) + self._sweep_unknown(folder) for folder in folders)
+
+    def _sweep_unknown(self, folder: Path) -> int:
+        """Remove content whose row a process that died had not stored yet."""
+        old = {path.name: path for path in folder.iterdir() if path.is_file() and is_abandoned(path)}
+        known = self._database.read(lambda session: {name for name in old if session.get(File, name) is not None})
+        unknown = [path for name, path in old.items() if name not in known]
+        for path in unknown:
+            path.unlink(missing_ok=True)
+        return len(unknown)
 
     def _folder(self, project_id: str) -> Path:
         return project_home(self._home, project_id) / "files"

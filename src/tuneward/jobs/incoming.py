@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from tuneward.errors import StoreError
+from tuneward.errors import DiskError
 from tuneward.jobs.problems import InvalidRequestError
 
 PART = ".part"
@@ -32,7 +32,7 @@ class Incoming:
         largest_bytes: more is refused.
 
     Raises:
-        StoreError: the disk is full or cannot be written.
+        DiskError: the disk is full or cannot be written.
     """
 
     def __init__(self, folder: Path, name: str, *, largest_bytes: int):
@@ -95,12 +95,15 @@ class Incoming:
 
 def sweep_parts(folder: Path) -> int:
     """Remove what a process that died had half received; returns how many files. Raises OSError."""
-    removed = 0
-    for part in folder.glob(f"*{PART}"):
-        if time.time() - part.stat().st_mtime > ABANDONED_S:
-            part.unlink(missing_ok=True)
-            removed += 1
-    return removed
+    abandoned = [path for path in folder.glob(f"*{PART}") if is_abandoned(path)]
+    for part in abandoned:
+        part.unlink(missing_ok=True)
+    return len(abandoned)
+
+
+def is_abandoned(path: Path) -> bool:
+    """Nobody has written to it for so long that nobody will. Raises OSError."""
+    return time.time() - path.stat().st_mtime > ABANDONED_S
 
 
 def sync_folder(folder: Path) -> None:
@@ -114,13 +117,13 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """Turns what the disk refuses into StoreError."""
+    """Turns what the disk refuses into DiskError."""
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise StoreError(
+            raise DiskError(
                 "The server's disk is full, so nothing was stored; free space on it and try again."
             ) from error
         reason = error.strerror or type(error).__name__
-        raise StoreError(f"The server could not write to its disk ({reason}), so nothing was stored.") from error
+        raise DiskError(f"The server could not write to its disk ({reason}), so nothing was stored.") from error

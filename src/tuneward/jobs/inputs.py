@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import BinaryIO
 
 from tuneward.data.invocation_logs import convert_logs
 from tuneward.data.objects import ObjectStore
-from tuneward.errors import DataError
+from tuneward.errors import DataError, PassingDataError
 from tuneward.jobs.files import FileService
 from tuneward.jobs.response_format import with_response_format
 from tuneward.jobs.spec import FileSource, JobSpec, LogsSource, Source, UriSource
+
+WAITS_S = (1.0, 5.0, 20.0, 60.0)
+"""Between tries to reach a source; the object store itself tries each call several times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ def fetch(
     files: FileService,
     objects: ObjectStore,
     note: Callable[[str], None] = lambda _: None,
+    wait: Callable[[float, PassingDataError], None] = lambda seconds, _: time.sleep(seconds),
 ) -> Inputs:
     """Bring a job's rows into a folder; what lies there already is replaced.
 
@@ -54,6 +59,7 @@ def fetch(
         files: uploaded files.
         objects: object storage.
         note: is told what became of logged calls.
+        wait: lets seconds pass after a source could not be reached; what it raises ends the fetching.
 
     Raises:
         DataError, ObjectNotFoundError: a source cannot be read.
@@ -86,12 +92,26 @@ def fetch(
             part.unlink()
 
     try:
-        bring([spec.training], inputs.train)
-        if inputs.validation is not None:
-            bring(spec.validation, inputs.validation)
+        for sources, target in (((spec.training,), inputs.train), (spec.validation, inputs.validation)):
+            if target is not None:
+                _patiently(bring, sources, target, wait)
     except OSError as error:
         raise DataError(f"The rows cannot be stored ({error.strerror or error}); free some space.") from None
     return inputs
+
+
+def _patiently(
+    bring: Callable[[Sequence[Source], Path], None],
+    sources: Sequence[Source],
+    target: Path,
+    wait: Callable[[float, PassingDataError], None],
+) -> None:
+    for wait_s in WAITS_S:
+        try:
+            return bring(sources, target)
+        except PassingDataError as error:
+            wait(wait_s, error)
+    return bring(sources, target)
 
 
 def name_of(source: Source) -> str:

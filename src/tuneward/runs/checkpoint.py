@@ -52,8 +52,8 @@ def save_checkpoint(folder: Path, step: int, policy: Policy, state: dict[str, An
         shutil.rmtree(temporary, ignore_errors=True)
         reason = getattr(error, "strerror", None) or error
         raise RunError(
-            f"{target}: the checkpoint cannot be written ({reason}). Free some space and go on with "
-            "`tuneward train --resume`; the checkpoints before it are whole."
+            f"{target}: the checkpoint cannot be written ({reason}). Free some space; the checkpoints before it are "
+            "whole, and a run that is resumed goes on from the newest of them."
         ) from None
     reached("save.renamed")
     return target

@@ -144,7 +144,8 @@ def export_adapter(source: Path, target: Path) -> None:
         os.replace(temporary, target)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
-        raise RunError(f"{target}: the adapter cannot be written ({error.strerror or error}).") from None
+        reason = error.strerror or (error.args[0][0][2] if isinstance(error, shutil.Error) else error)
+        raise RunError(f"{target}: the adapter cannot be written ({reason}); free some space.") from None
 
 
 def _write_samples(

@@ -11,12 +11,12 @@ from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tuneward.serve import accounts, audit, errors, guard, health
+from tuneward.serve import accounts, audit, compare, errors, guard, health
 from tuneward.serve.bedrock import control, runtime
 from tuneward.serve.bedrock.paths import RawPaths
 from tuneward.serve.functions import routes as functions
 from tuneward.serve.housekeeping import house_kept
-from tuneward.serve.openai import chat, files, graders, jobs, models, permissions, responses, uploads
+from tuneward.serve.openai import chat, files, graders, jobs, models, permissions, responses, texts, uploads
 from tuneward.serve.services import Services
 
 _log = logging.getLogger(__name__)
@@ -37,9 +37,9 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(title="Tuneward", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.services = services
     errors.install(app)
-    for openai in (models, chat, responses, files, uploads, jobs, permissions, graders):
+    for openai in (models, chat, texts, responses, files, uploads, jobs, permissions, graders):
         app.include_router(openai.routes, prefix="/v1")
-    for other in (control, runtime, functions, accounts, audit, health):
+    for other in (control, runtime, functions, accounts, audit, compare, health):
         app.include_router(other.routes)
     close_guard = guard.install(app, services)
     app.add_middleware(RawPaths)

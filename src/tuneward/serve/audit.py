@@ -21,7 +21,7 @@ STRANGERS_PER_MINUTE = 600
 """Refusals of callers without a key that are written; a flood of them must not fill the disk."""
 
 _ASKING = re.compile(
-    r"/v1/chat/completions|/v1/responses|/v1/fine_tuning/alpha/graders/(run|validate)"
+    r"/v1/(chat/)?completions|/v1/responses(/input_tokens)?|/v1/fine_tuning/alpha/graders/(run|validate)"
     r"|/model/[^/]+/(invoke|invoke-with-response-stream|converse|converse-stream|count-tokens)|/listTagsForResource"
     r"|/2015-03-31/functions/[^/]+/invocations"
 )

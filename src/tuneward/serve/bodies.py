@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from contextlib import suppress
 from typing import NoReturn
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +22,10 @@ FUNCTION_BYTES = 70_000_000
 PATIENCE_S = 30.0
 """A body may keep a request waiting so long, and longer as it grows."""
 LEAST_BYTES_PER_S = 10_000
+DRAIN_S = 20.0
+"""What is sent of a body after it was refused is read for so long: most clients read no answer before they have sent
+everything, and one that is hung up on meanwhile sees a broken connection instead, and tries again."""
+DRAIN_BYTES = 2**30
 
 _PART = re.compile(r"/v1/uploads/[^/]+/parts/?")
 _FUNCTION = re.compile(r"/2015-03-31/functions(/[^/]+/code)?/?")
@@ -38,7 +43,7 @@ def most_bytes(path: str, limits: LimitsConfig) -> int:
 
 
 class BodyLimits:
-    """Answers 413 to bodies that are too large, and 408 to those that come too slowly."""
+    """Answers 413 to bodies that are too large, and 408 to those that come too slowly; then hangs up."""
 
     def __init__(
         self,
@@ -71,7 +76,13 @@ class BodyLimits:
             if is_started:
                 raise
         if body.refusal is not None and not is_started:
-            await body.refusal.response(dialect_of(scope["path"]))(scope, receive, send)
+            response = body.refusal.response(dialect_of(scope["path"]))
+            # The answer is out before the rest is read, for clients that read while they send.
+            await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
+            await send({"type": "http.response.body", "body": response.body, "more_body": True})
+            if body.refusal.status == 413:
+                await body.drain()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class _RefusedError(Exception):
@@ -113,6 +124,16 @@ class _Body:
         if self._bytes > self._most:
             self._refuse(413, f"The body has more than the {self._most} bytes that are taken here.")
         return message
+
+    async def drain(self) -> None:
+        """Take what still comes and forget it, up to a bound of time and bytes."""
+        taken = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while not self._is_whole and taken < DRAIN_BYTES:
+                    message = await self._receive()
+                    taken += len(message.get("body", b""))
+                    self._is_whole = not message.get("more_body", False)
 
     def _refuse(self, status: int, message: str) -> NoReturn:
         # The rest of the body is not wanted, so the connection cannot be used again.

@@ -9,6 +9,11 @@ from urllib.parse import unquote
 
 _CONVERSATIONS = "keep a conversation with /v1/responses and previous_response_id, which needs no other object."
 _TEXT_ONLY = "the models of this server read and write text alone."
+_AGENTS = "Agents are not offered: let a model call your tools with /v1/responses or /v1/chat/completions."
+_ADMINISTRATION = (
+    "Organizations are not offered: /api/projects and /api/keys, or `tuneward keys`, make projects and keys."
+)
+_WEBHOOKS = "Webhooks are not offered: ask for the state of a job, or read its events."
 _OPENAI = {
     "embeddings": f"Embeddings are not offered: {_TEXT_ONLY}",
     "images": f"Images are not offered: {_TEXT_ONLY}",
@@ -23,12 +28,16 @@ _OPENAI = {
     "assistants": f"Assistants are not offered: {_CONVERSATIONS}",
     "threads": f"Threads are not offered: {_CONVERSATIONS}",
     "conversations": f"Conversations are not offered: {_CONVERSATIONS}",
-    "agents": "Agents are not offered: let a model call your tools with /v1/responses or /v1/chat/completions.",
+    "agents": _AGENTS,
+    "vaults": _AGENTS,
+    "chatkit": _AGENTS,
+    "skills": "Skills are not offered: put instructions into the system message.",
     "vector_stores": "Vector stores are not offered: search in your own code and put what it finds into the messages.",
     "containers": "Containers are not offered: run tools in your own code; this server runs graders and functions.",
-    "organization": "Organizations are not offered: projects and keys are made with /api/projects and /api/keys, or "
-    "`tuneward keys`.",
-    "webhook_endpoints": "Webhooks are not offered: ask for the state of a job, or read its events.",
+    "organization": _ADMINISTRATION,
+    "projects": _ADMINISTRATION,
+    "webhook_event_types": _WEBHOOKS,
+    "webhook_endpoints": _WEBHOOKS,
     "chat/completions": "Stored chat completions are not offered: /v1/responses are kept for 30 days.",
     "responses/*/cancel": "Responses in the background are not offered, so there is nothing to cancel: close the "
     "connection of the one that is under way.",
@@ -88,15 +97,15 @@ def _of_openai(path: str) -> str | None:
 
 
 def _operation(dialect: str, method: str, path: str) -> str | None:
-    """The name that AWS's clients have for a request; of several that fit, the one with the most words of its own."""
-    labels = path.rstrip("/").split("/")
-    fitting = [
-        (sum(part is not None for part in parts), name)
-        for name, verb, parts in _operations(dialect)
-        if verb == method and len(parts) == len(labels)
-        if all(part is None or part == unquote(label) for part, label in zip(parts, labels, strict=True))
+    """What AWS's clients call a request; two of Lambda's pairs differ in a constant of the query alone."""
+    parts = [unquote(part) for part in path.rstrip("/").split("/")]
+    names = [
+        name
+        for name, verb, known in _operations(dialect)
+        if verb == method and len(known) == len(parts)
+        if all(word is None or word == part for word, part in zip(known, parts, strict=True))
     ]
-    return max(fitting)[1] if fitting else None
+    return " or ".join(names) or None
 
 
 @lru_cache(maxsize=2)

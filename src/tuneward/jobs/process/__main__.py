@@ -31,6 +31,7 @@ def main() -> int:
         stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s %(levelname)s job {order.job_id}: %(message)s"
     )
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see tuneward.cli.app
     database = Database(database_url(order.server))
     journal = Journal(database, order.lease, on_lost=_end_at_once, check_s=order.check_s)
     try:
@@ -65,9 +66,9 @@ def _work(order: Order, database: Database, journal: Journal, asked: threading.E
         JobSpec.model_validate(spec),
         asked,
     )
-    context.home.mkdir(parents=True, exist_ok=True)
     context.use_functions()
     try:
+        context.home.mkdir(parents=True, exist_ok=True)
         if order.state == "validating":
             validate(context)
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneward.config import Config, ConnectionConfig, SupervisedConfig, parse_config, parse_section
-from tuneward.errors import DataError
+from tuneward.errors import DataError, RunError
 from tuneward.jobs.inputs import Inputs
 from tuneward.jobs.process.context import JobContext
 
@@ -19,7 +19,7 @@ WANDB_SETTINGS = {"project": "WANDB_PROJECT", "entity": "WANDB_ENTITY", "name": 
 
 
 def build_config(context: JobContext, inputs: Inputs) -> Config | SupervisedConfig:
-    """The configuration of the job's run. Raises JobFailedError, ConfigError, DataError."""
+    """The configuration of the job's run. Raises JobFailedError, ConfigError, DataError, RunError."""
     spec = context.spec
     tree: dict[str, Any] = copy.deepcopy(spec.config)
     tree["model"] = context.base_model().local
@@ -49,8 +49,11 @@ def _starting_adapter(context: JobContext) -> Path:
         try:
             shutil.copytree(source, temporary)
             os.replace(temporary, target)
-        except OSError:
-            raise DataError("The model to start from is gone; name another one.") from None
+        except OSError as error:
+            if not source.is_dir():
+                raise DataError("The model to start from is gone; name another one.") from None
+            reason = error.strerror or error.args[0][0][2]  # the latter of shutil's own
+            raise RunError(f"The model to start from cannot be copied ({reason}); free some space.") from None
     return target
 
 

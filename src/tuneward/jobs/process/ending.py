@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from tuneward.errors import DataError
+from tuneward.errors import DataError, DiskError
 from tuneward.jobs.bedrock_output import output_files
 from tuneward.jobs.grader_names import named_graders
 from tuneward.jobs.journal import clean, tell
@@ -114,14 +114,17 @@ def _best(run: RunFolder, newest: Path) -> Path:
 
 
 def _store_results(context: JobContext, run: RunFolder) -> None:
-    """`step_metrics.csv`, once. Source: OpenAI RFT contract, 2.3."""
+    """`step_metrics.csv`, once. Raises JobFailedError when the disk is full. Source: OpenAI RFT contract, 2.3."""
     if context.journal.write(lambda _session, job: list(job.result_files)) or not run.metrics.is_file():
         return
     spec = context.spec
     text = step_metrics_csv(read_records(run.metrics), spec.method, named_graders(spec.config.get("reward", {})))
-    file = context.files.add(
-        context.project_id, purpose="fine-tune-results", filename="step_metrics.csv", content=[text.encode()]
-    )
+    try:
+        file = context.files.add(
+            context.project_id, purpose="fine-tune-results", filename="step_metrics.csv", content=[text.encode()]
+        )
+    except DiskError as error:  # its model and checkpoints stay; another try would find the same disk
+        raise JobFailedError("storage_failed", f"The table of results could not be kept. {error}") from None
 
     def remember(_session: Session, job: Job) -> None:
         job.result_files = [file.id]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from tuneward.errors import (
     ConfigError,
     DataError,
@@ -24,6 +26,8 @@ CODES: dict[type[TunewardError], tuple[str, str | None]] = {
     EngineError: ("engine_failed", None),
 }
 
+OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+
 
 def describe(error: Exception, context: JobContext) -> JobFailedError:
     """The failure as callers see it."""
@@ -35,6 +39,11 @@ def describe(error: Exception, context: JobContext) -> JobFailedError:
     elif isinstance(error, TunewardError):
         code, param = next((found for kind, found in CODES.items() if isinstance(error, kind)), ("failed", None))
         failure = JobFailedError(code, str(error), param)
+    elif isinstance(error, OSError) and error.errno in OF_THE_DISK:
+        message = (
+            f"The server's disk could not be used ({error.strerror or type(error).__name__}); free some space on it."
+        )
+        failure = JobFailedError("storage_failed", message)
     else:
         kind = type(error).__name__
         failure = JobFailedError(

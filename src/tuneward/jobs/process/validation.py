@@ -12,12 +12,20 @@ from tuneward.config import Config, SupervisedConfig
 from tuneward.data import Code, DataReport, Problem
 from tuneward.data.problems import Severity
 from tuneward.engine.planner import GIB, require_budgets
-from tuneward.errors import ConfigError, DataError, GraderError, ModelError, TunewardError
+from tuneward.errors import (
+    ConfigError,
+    DataError,
+    GraderError,
+    ModelError,
+    PassingDataError,
+    StoreError,
+    TunewardError,
+)
 from tuneward.jobs.inputs import Inputs, fetch, name_of
 from tuneward.jobs.journal import tell
 from tuneward.jobs.phases import begin_phase, end_phases
 from tuneward.jobs.process.configure import build_config
-from tuneward.jobs.process.context import JobContext, JobFailedError
+from tuneward.jobs.process.context import AskedToEndError, JobContext, JobFailedError
 from tuneward.jobs.queue import give_back
 from tuneward.jobs.service import enter
 from tuneward.models.chat import ChatTokenizer
@@ -91,6 +99,12 @@ def _hand_over(context: JobContext) -> None:
 
 def _fetch(context: JobContext) -> Inputs:
     spec = context.spec
+
+    def wait(seconds: float, error: PassingDataError) -> None:
+        context.journal.event("input_retried", f"Rows could not be fetched yet: {error}", level="warn")
+        context.asked.wait(seconds)
+        context.stop_if_asked()
+
     try:
         return fetch(
             spec,
@@ -99,7 +113,10 @@ def _fetch(context: JobContext) -> Inputs:
             files=context.files,
             objects=context.objects,
             note=lambda text: context.journal.event("converted", text, key=f"converted {text}"),
+            wait=wait,
         )
+    except (AskedToEndError, StoreError):  # nothing is wrong with the source
+        raise
     except TunewardError as error:
         of_validation = any(name_of(source) in str(error) for source in spec.validation)
         of_training = name_of(spec.training) in str(error)

@@ -75,7 +75,8 @@ class Invocation:
     principal: Principal
     request_id: str
     operation: str
-    """`Converse`, `ConverseStream`, `InvokeModel`, `InvokeModelWithResponseStream`, `ChatCompletion`, `Response`."""
+    """`Converse`, `ConverseStream`, `InvokeModel`, `InvokeModelWithResponseStream`, `ChatCompletion`, `Completion`,
+    `Response`."""
     model_id: str
     """As the caller named it."""
     input: Json

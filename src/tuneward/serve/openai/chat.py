@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -26,7 +27,7 @@ from tuneward.serve.inference import (
     until_gone,
 )
 from tuneward.serve.openai.chat_answer import Answer
-from tuneward.serve.openai.chat_request import ChatRequest
+from tuneward.serve.openai.chat_request import ChatRequest, SampledRequest
 from tuneward.serve.openai.tool_choice import forced_tools
 from tuneward.serve.services import Services
 
@@ -55,18 +56,10 @@ async def create_chat_completion(body: ChatRequest, request: Request, principal:
 
 def chat_of(body: ChatRequest) -> Chat:
     """What a body of chat completions asks."""
-    settings = ServingRequest(
-        prompt=(),
+    settings = replace(
+        settings_of(body),
         max_tokens=body.max_completion_tokens or body.max_tokens,
-        temperature=1.0 if body.temperature is None else body.temperature,
-        top_p=1.0 if body.top_p is None else max(body.top_p, LEAST_TOP_P),
-        seed=body.seed,
-        stop=tuple(body.stop or ()),
-        n=body.n or 1,
         top_logprobs=(body.top_logprobs or 0) if body.logprobs else None,
-        frequency_penalty=body.frequency_penalty or 0.0,
-        presence_penalty=body.presence_penalty or 0.0,
-        logit_bias={int(token): value for token, value in (body.logit_bias or {}).items()},
     )
     tools = () if body.tool_choice == "none" else tuple(body.tools or ())
     forced = forced_tools(body.tool_choice, tools)
@@ -76,6 +69,21 @@ def chat_of(body: ChatRequest) -> Chat:
         tools,
         body.response_format,
         held_to=call_schema(forced) if forced else None,
+    )
+
+
+def settings_of(body: SampledRequest) -> ServingRequest:
+    """How answers are drawn; its prompt and limits are to be filled in."""
+    return ServingRequest(
+        prompt=(),
+        temperature=1.0 if body.temperature is None else body.temperature,
+        top_p=1.0 if body.top_p is None else max(body.top_p, LEAST_TOP_P),
+        seed=body.seed,
+        stop=tuple(body.stop or ()),
+        n=body.n or 1,
+        frequency_penalty=body.frequency_penalty or 0.0,
+        presence_penalty=body.presence_penalty or 0.0,
+        logit_bias={int(token): value for token, value in (body.logit_bias or {}).items()},
     )
 
 

@@ -107,14 +107,10 @@ class StreamOptions(_Wire):
     include_usage: bool = False
 
 
-class ChatRequest(_Wire):
-    """The whole body."""
+class SampledRequest(_Wire):
+    """What chats and plain texts have in common: the model, and how answers are drawn."""
 
     model: str
-    messages: list[ChatMessage] = Field(min_length=1)
-    max_completion_tokens: int | None = Field(None, ge=1)
-    max_tokens: int | None = Field(None, ge=1)
-    """The old name; the new one goes before it."""
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     n: int | None = Field(None, ge=1, le=128)
@@ -124,11 +120,27 @@ class ChatRequest(_Wire):
     seed: int | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = Field(None, ge=0, le=20)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     logit_bias: dict[str, float] | None = None
+
+    @field_validator("logit_bias")
+    @classmethod
+    def _is_by_token(cls, bias: dict[str, float] | None) -> dict[str, float] | None:
+        if bias and not all(token.isdecimal() and -100 <= value <= 100 for token, value in bias.items()):
+            raise ValueError("keys are token ids and values from -100 to 100")
+        return bias
+
+
+class ChatRequest(SampledRequest):
+    """The whole body."""
+
+    messages: list[ChatMessage] = Field(min_length=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(None, ge=1)
+    """The old name; the new one goes before it."""
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
     response_format: ResponseFormat | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: Any = None
@@ -139,13 +151,6 @@ class ChatRequest(_Wire):
         if count is not None and not info.data.get("logprobs"):
             raise ValueError("needs logprobs: true")
         return count
-
-    @field_validator("logit_bias")
-    @classmethod
-    def _is_by_token(cls, bias: dict[str, float] | None) -> dict[str, float] | None:
-        if bias and not all(token.isdecimal() and -100 <= value <= 100 for token, value in bias.items()):
-            raise ValueError("keys are token ids and values from -100 to 100")
-        return bias
 
     @field_validator("tools")
     @classmethod

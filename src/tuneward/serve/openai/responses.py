@@ -17,7 +17,7 @@ from tuneward.jobs.problems import InvalidRequestError, ObjectNotFoundError
 from tuneward.serve.bedrock.invocation_log import Invocation, metadata_of
 from tuneward.serve.catalog import ServedModel
 from tuneward.serve.deps import Developer, Use, Viewer
-from tuneward.serve.inference import Chat, EventStream, StreamedAnswer, opened, to_engine, until_gone
+from tuneward.serve.inference import Chat, EventStream, StreamedAnswer, opened, prompt_of, to_engine, until_gone
 from tuneward.serve.openai.response_answer import ResponseAnswer
 from tuneward.serve.openai.response_request import ResponseRequest, messages_of
 from tuneward.serve.openai.response_store import ResponseStore
@@ -58,6 +58,17 @@ async def create_response(body: ResponseRequest, request: Request, principal: De
                 await run_in_threadpool(keep)
                 call.answered(answer.body(), events.usage)
         return JSONResponse(answer.body())
+
+
+@routes.post("/input_tokens")
+async def count_input_tokens(body: ResponseRequest, principal: Developer, services: Use) -> Json:
+    before: list[Json] = []
+    if body.previous_response_id is not None:
+        store = ResponseStore(services.database)
+        before = await run_in_threadpool(_conversation, store, principal.project_id, body.previous_response_id)
+    async with services.catalog.use(principal, body.model) as model:
+        prompt = await run_in_threadpool(prompt_of, body.chat(before), model)
+    return {"object": "response.input_tokens", "input_tokens": len(prompt)}
 
 
 @routes.get("/{response_id}")
