@@ -139,10 +139,10 @@ def test_each_evaluation_carries_the_kl_to_the_reference(made: Loop) -> None:
     assert values[2] > values[0]
 
 
-def test_checkpoints_come_at_their_cadence_at_a_new_best_and_at_the_end(made: Loop) -> None:
+def test_checkpoints_come_at_their_cadence_at_evaluations_and_at_the_end(made: Loop) -> None:
     made.hooks.rewards = {2: 0.5, 4: 0.1, 6: 0.9, 7: 0.2}.__getitem__
     made.run(7, every=2, run={"checkpoint_every_steps": 3})
-    assert made.hooks.saves == [(2, True), (3, False), (6, True), (7, False)]
+    assert made.hooks.saves == [(2, True), (3, False), (4, False), (6, True), (7, False)]
     assert (made.hooks.progress.best_step, made.hooks.progress.best_reward) == (6, 0.9)
 
 

@@ -69,7 +69,7 @@ def _body(job: Job, model_name: str | None, organization: str) -> dict[str, Json
         "trained_tokens": job.progress.get("trained_tokens") if is_over else None,
         "error": {"code": None, "param": None, **job.error} if job.error else None,
         "user_provided_suffix": spec.suffix,
-        "seed": spec.config.get("run", {}).get("seed"),
+        "seed": spec.config.get("run", {}).get("seed", 0),  # a run's own default, as jobs of Bedrock have it
         "integrations": list(spec.integrations),
         "method": method,
         "metadata": job.user_metadata,
