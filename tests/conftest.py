@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-# Before torch is loaded, as `tuneward` does it: threads that wait in loops slow each other thirtyfold.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Before torch is loaded, as `tuneward` does it: threads that wait in loops for long slow each other thirtyfold.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 import torch
 
 pytest_plugins = ["tests.databases"]

@@ -62,9 +62,10 @@ def main() -> None:
         sys.argv = [sys.argv[0], "--debug", *(word for word in sys.argv[1:] if word != "--debug")]
     # Set before the tokenizers library starts its threads; reward processes are spawned while it lives.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Threads of torch that wait in loops slow two processes on the same cores, a job and a server say, thirtyfold.
-    # Read when torch is loaded, and by the processes that are started from here.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads of torch wait in loops, by default for so long that processes on the same cores, a job and a server say,
+    # slow each other up to thirtyfold. This many turns cost nothing alone. Read when torch is loaded, here and in the
+    # processes that are started from here.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         app()
     except TunewardError as error:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -129,7 +129,7 @@ def _make_engine(url: str) -> Engine:
     def _begin(connection: Connection) -> None:
         # A transaction that reads first and writes later could not wait for another writer; so writers say so at once.
         writes = connection.get_execution_options().get("tuneward_writes", True)
-        connection.execute(text("BEGIN IMMEDIATE" if writes else "BEGIN"))
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 
