@@ -75,3 +75,13 @@ def test_graders_of_every_form_of_reward_have_names() -> None:
     assert named_graders({"openai": listed}) == named_graders({"openai": MULTI})
     assert [grader.model for grader in named_graders({"openai": MULTI})] == [None, "judge"]
     assert named_graders({"template": "math_answer"}) == ()
+
+
+def test_parts_of_a_composed_reward_are_named_with_their_kinds() -> None:
+    reward = {"compose": {"parts": {"answer": {"template": "math_answer"}, "tone": {"judge": {"model": "m"}}}}}
+    found = named_graders(reward)
+    assert [(grader.name, grader.type, grader.model) for grader in found] == [
+        ("answer", "template", None),
+        ("tone", "judge", "m"),
+    ]
+    assert [grader.type for grader in named_graders({"template": "math_answer"})] == ["template"]

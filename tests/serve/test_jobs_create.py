@@ -101,6 +101,55 @@ def test_a_function_that_is_not_registered_here_is_refused(made: World) -> None:
     assert error.param == "method.reinforcement.grader.lambda.function"
 
 
+def test_every_kind_of_reward_can_be_a_grader(made: World) -> None:
+    reward = {
+        "compose": {
+            "parts": {
+                "answer": {"template": "math_answer", "weight": 0.7},
+                "tone": {"judge": {"model": "tiny", "rubric": "tone"}, "weight": 0.3},
+                "remote": {"endpoint": {"url": "https://example.com/score"}, "weight": 0},
+                "exact": {"openai": MULTI, "weight": 0},
+            }
+        },
+        "held_out": {"template": "math_answer"},
+    }
+    grader = {"type": "tuneward", "reward": reward}
+    job = made.create(method=reinforcement(grader))
+    assert {key: spec_of(made, job).config["reward"][key] for key in reward} == reward
+    assert job.method.reinforcement.grader.to_dict() == grader
+
+
+@pytest.mark.parametrize(
+    ("reward", "param"),
+    [
+        ("file", ""),
+        ({}, ""),
+        ({"file": "/etc/passwd"}, ".file"),
+        ({"template": "../secret"}, ".template"),
+        ({"template": "math_answer", "connection": {"url": "http://169.254.169.254/"}}, ".connection"),
+        ({"template": "math_answer", "isolation": "process"}, ".isolation"),
+        ({"judge": {"model": "tiny", "rubric": "/etc/passwd.md"}}, ".judge.rubric"),
+        ({"openai": "/etc/passwd"}, ".openai"),
+        ({"function": "absent"}, ".function"),
+        (
+            {"endpoint": {"url": "https://a.example", "secret_variable": "TUNEWARD_API_KEY"}},
+            ".endpoint.secret_variable",
+        ),
+        ({"endpoint": {"url": "https://a.example", "header_variables": {"x": "HOME"}}}, ".endpoint.header_variables"),
+        ({"endpoint": {"url": "http://127.0.0.1", "allow_private": True}}, ".endpoint.allow_private"),
+        ({"compose": {"parts": {"a": {"file": "x.py"}}}}, ".compose.parts.a.file"),
+        ({"template": "math_answer", "held_out": {"file": "x.py"}}, ".held_out.file"),
+        ({"template": "math_answer", "held_out": 3}, ".held_out"),
+        ({"compose": {"parts": [1]}}, ".compose.parts"),
+    ],
+)
+def test_what_is_the_operators_cannot_be_set_in_a_reward(made: World, reward: Any, param: str) -> None:
+    error = refusal(made, method=reinforcement({"type": "tuneward", "reward": reward}))
+    assert error.status_code == 400
+    assert error.param is not None
+    assert error.param.startswith(f"method.reinforcement.grader.reward{param}")
+
+
 @pytest.mark.parametrize(
     "wanted",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from tuneward.config.reward import GRADER_KINDS
 from tuneward.types import Json
 
 
@@ -22,7 +23,7 @@ class NamedGrader:
     @property
     def has_faults(self) -> bool:
         """Records count what went wrong in it by kind."""
-        return self.type != "lambda"
+        return self.type not in ("lambda", *GRADER_KINDS)
 
 
 def named_graders(reward: Mapping[str, Json]) -> tuple[NamedGrader, ...]:
@@ -40,6 +41,15 @@ def _named(reward: Mapping[str, Json]) -> Iterator[NamedGrader]:
     elif isinstance(grader, dict):
         name = grader.get("name") or grader["type"]
         yield NamedGrader(name, grader["type"], "reward_mean", grader.get("model"))
+    elif isinstance(reward.get("compose"), dict):
+        for name, part in reward["compose"]["parts"].items():
+            yield NamedGrader(name, _kind(part), f"metric/{name}", (part.get("judge") or {}).get("model"))
+    elif kind := _kind(reward):
+        yield NamedGrader(kind, kind, "reward_mean", (reward.get("judge") or {}).get("model"))
+
+
+def _kind(grader: Mapping[str, Json]) -> str:
+    return next((kind for kind in GRADER_KINDS if grader.get(kind) is not None), "")
 
 
 def _parts(graders: Json) -> Iterator[tuple[str, Json]]:

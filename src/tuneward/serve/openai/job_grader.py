@@ -1,6 +1,6 @@
 """`method.reinforcement.grader` → the reward of a run's configuration.
 
-Sources: OpenAI RFT contract, section 5; Bedrock RFT contract, 7.3 (`lambda`).
+Sources: OpenAI RFT contract, section 5; Bedrock RFT contract, 7.3 (`lambda`). `tuneward` is our own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from tuneward.errors import GraderError
 from tuneward.jobs.problems import InvalidRequestError
 from tuneward.rewards.functions.reference import parse_reference
 from tuneward.rewards.openai import InvalidGraderError, validate_grader
+from tuneward.serve.openai.job_reward import own_reward
 from tuneward.serve.services import Services
 from tuneward.types import Json
 
@@ -33,6 +34,14 @@ def reward_of(grader: Mapping[str, Json], services: Services, project_id: str) -
         function = _function_of(grader, services, project_id)
         # Functions written for this door of Bedrock read a reference answer as `{"text": …}`.
         return {"function": function, "reference_answer": "text", "error_budget": ERROR_BUDGET}
+    if grader.get("type") == "tuneward":
+        _no_others(grader, ("type", "name", "reward"))
+        own = own_reward(
+            grader.get("reward"),
+            f"{PLACE}.reward",
+            lambda name, param: _check_function(name, param, services, project_id),
+        )
+        return {"error_budget": ERROR_BUDGET, **own}
     try:
         checked = validate_grader({"grader": grader})["grader"]
     except InvalidGraderError as error:
@@ -44,10 +53,7 @@ def reward_of(grader: Mapping[str, Json], services: Services, project_id: str) -
 
 
 def _function_of(grader: Mapping[str, Json], services: Services, project_id: str) -> str:
-    unknown = [key for key in grader if key not in ("type", "name", "lambda")]
-    if unknown:
-        place = f"{PLACE}.{unknown[0]}"
-        raise InvalidRequestError(f"Unknown parameter: '{place}'.", param=place, code="unknown_parameter")
+    _no_others(grader, ("type", "name", "lambda"))
     inner = grader.get("lambda")
     function = inner.get("function") if isinstance(inner, dict) else None
     if function is None:
@@ -56,9 +62,21 @@ def _function_of(grader: Mapping[str, Json], services: Services, project_id: str
     if not isinstance(function, str):
         message = f"Invalid type for '{FUNCTION}': expected a string."
         raise InvalidRequestError(message, param=FUNCTION, code="invalid_type")
+    _check_function(function, FUNCTION, services, project_id)
+    return function
+
+
+def _no_others(grader: Mapping[str, Json], known: tuple[str, ...]) -> None:
+    for key in grader:
+        if key not in known:
+            place = f"{PLACE}.{key}"
+            raise InvalidRequestError(f"Unknown parameter: '{place}'.", param=place, code="unknown_parameter")
+
+
+def _check_function(function: str, param: str, services: Services, project_id: str) -> None:
+    """Raises InvalidRequestError when the caller's project has no such function; one on AWS is left to the job."""
     try:
         if parse_reference(function).is_local:
             services.functions(project_id).get(function)
     except GraderError as error:
-        raise InvalidRequestError(str(error), param=FUNCTION, code="invalid_value") from None
-    return function
+        raise InvalidRequestError(str(error), param=param, code="invalid_value") from None
