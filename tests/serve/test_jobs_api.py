@@ -95,7 +95,7 @@ def test_a_job_of_the_other_dialect_can_be_read_too(made: World) -> None:
     url = f"{made.url}/v1/fine_tuning/jobs/ftjob-{row.id}"
     job = httpx.get(url, headers={"authorization": "Bearer any"}).json()
     assert (job["training_file"], job["model"], job["seed"]) == (
-        "s3://bucket/train.jsonl", "amazon.nova-2-lite-v1:0", None,
+        "s3://bucket/train.jsonl", "amazon.nova-2-lite-v1:0", 0,
     )  # fmt: skip
     method = job["method"]["reinforcement"]
     assert method["grader"] == {"type": "lambda", "lambda": {"function": function}}
