@@ -120,7 +120,7 @@ class JobQueue:
                 session.add(SlotLease(slot=slot, job_id=job.id, worker=self.owner, expires_at=now + self.lease_s))
             session.flush()
             lease = Lease(job.id, self.owner, job.lease_token)
-            return Claim(lease, job.project_id, job.state, slot, job.attempts)  # type: ignore[arg-type]
+            return Claim(lease, job.project_id, job.state, slot, job.attempts)
         return None
 
     def _renew(self, session: Session, lease: Lease) -> State | None:
@@ -135,7 +135,7 @@ class JobQueue:
         job.lease_expires_at = until
         if slot is not None:
             slot.expires_at = until
-        return job.state  # type: ignore[return-value]
+        return job.state
 
 
 def give_back(session: Session, job: Job, *, free_at: float | None = None, was_asked: bool = False) -> None:

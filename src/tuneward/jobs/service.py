@@ -151,7 +151,7 @@ class JobService:
 
         def work(session: Session) -> Job:
             job = find_job(session, project_id, name, lock=True)
-            state = after(job.state, action)  # type: ignore[arg-type]
+            state = after(job.state, action)
             if state is None:
                 raise ConflictError(f"Job {job.name} is {job.state}, so it cannot be {PAST[action]}.", code="job_state")
             enter(session, job, state)

@@ -8,11 +8,11 @@ A job whose process dies keeps its state; whoever takes it next goes on from its
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import TypeAlias
 
-State = Literal[
-    "validating", "queued", "running", "pausing", "paused", "stopping", "succeeded", "failed", "cancelled", "stopped"
-]
+from tuneward.store.tables import JobState
+
+State: TypeAlias = JobState
 
 
 class Action(StrEnum):

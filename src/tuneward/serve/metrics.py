@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
@@ -97,7 +97,7 @@ class _Models(Collector):
         yield GaugeMetricFamily("tuneward_models_loaded", "Models in memory.", value=self._loaded())
 
 
-def _counts(session: Session) -> tuple[dict[str, int], float | None]:
+def _counts(session: Session) -> tuple[Mapping[State, int], float | None]:
     rows = session.execute(select(Job.state, func.count()).group_by(Job.state))
     counts = dict(row.tuple() for row in rows)
     oldest = session.scalar(select(func.min(Job.updated_at)).where(Job.state == "queued"))

@@ -6,7 +6,7 @@ Ids of jobs, models and deployments are 12 characters of `[a-z0-9]`; each dialec
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     JSON,
@@ -23,6 +23,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tuneward.types import Json
+
+JobState = Literal[
+    "validating", "queued", "running", "pausing", "paused", "stopping", "succeeded", "failed", "cancelled", "stopped"
+]
+"""What each means, and every way from one to another: `tuneward.jobs.states`."""
 
 
 class Base(DeclarativeBase):
@@ -169,8 +174,7 @@ class Job(Base):
     """Id of the key."""
     name: Mapped[str]
     """`jobName` of Bedrock; `ftjob-ID` where none was given. Unique in its project."""
-    state: Mapped[str] = mapped_column(index=True)
-    """See `tuneward.jobs.states`."""
+    state: Mapped[JobState] = mapped_column(Text, index=True)
     dialect: Mapped[str]
     """`openai` or `bedrock`: which of the two it was created through."""
     model: Mapped[str]

@@ -49,7 +49,7 @@ def succeed(context: JobContext, publisher: Publisher, watcher: JobWatcher, run:
     _copy_results(context, run)
 
     def end(session: Session, job: Job) -> None:
-        assert after(job.state, Action.FINISHED) == "succeeded"  # type: ignore[arg-type]
+        assert after(job.state, Action.FINISHED) == "succeeded"
         end_phases(job)
         job.progress = {**job.progress, "estimated_finish": None}
         give_back(session, job)
@@ -64,7 +64,7 @@ def yield_job(context: JobContext, publisher: Publisher, watcher: JobWatcher, ru
     if newest is not None and step_of(newest) > 0:
         watcher.publish(step_of(newest), newest / "adapter")
     while True:
-        state: State = context.journal.write(lambda _session, job: job.state)  # type: ignore[return-value,arg-type]
+        state: State = context.journal.write(lambda _session, job: job.state)
         if state == "stopping" and newest is not None and step_of(newest) > 0:
             best = _best(run, newest)
             watcher.publish(step_of(best), best / "adapter")

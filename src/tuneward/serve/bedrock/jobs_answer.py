@@ -113,7 +113,7 @@ def settings_of(job: Job) -> dict[str, Any]:
 
 
 def status_of(job: Job) -> Status:
-    return STATUSES[job.state]  # type: ignore[index]
+    return STATUSES[job.state]
 
 
 def customization_type(job: Job) -> str:
