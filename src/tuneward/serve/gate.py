@@ -17,8 +17,8 @@ from tuneward.serve.usage import start_counting
 
 OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json")
 """Need no key here; `/metrics` asks for itself."""
-CARRIES_ITS_PERMISSION = "/2015-03-31/downloads/"
-"""Below it, the path is a token that only this server can have made."""
+SESSION = "/api/session"
+"""Signing in brings its key in the body, and signing out needs none."""
 SIGNED = "/2015-03-31/downloads/"
 """Addresses that are their own permission; see `tuneward.serve.functions.downloads`."""
 
@@ -31,7 +31,7 @@ class Gate:
         self._authenticate, self._limits, self._metrics = authenticate, limits, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN or scope["path"].startswith(SIGNED):
+        if scope["type"] != "http" or _is_open(scope["method"], scope["path"]):
             await self._app(scope, receive, send)
             return
         replayed = _Replayed(receive)
@@ -58,6 +58,12 @@ class Gate:
         finally:
             self._limits.spend(key_id, usage.total)
             self._metrics.count_tokens(usage)
+
+
+def _is_open(method: str, path: str) -> bool:
+    if path == SESSION:
+        return method not in ("GET", "HEAD")
+    return path in OPEN or path.startswith(SIGNED)
 
 
 class _Replayed:

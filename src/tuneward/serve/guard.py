@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from fastapi import FastAPI
 
 from tuneward.accounts.trail import Trail
+from tuneward.serve.api.session import ATTEMPTS_PER_MINUTE, CookieKeys
 from tuneward.serve.audit import Audited
 from tuneward.serve.bodies import BodyLimits
 from tuneward.serve.gate import Gate
-from tuneward.serve.limits import RateLimits
+from tuneward.serve.limits import Bucket, RateLimits
 from tuneward.serve.metrics import Metrics
 from tuneward.serve.observe import Observed
 from tuneward.serve.services import Services
@@ -28,7 +30,9 @@ def install(app: FastAPI, services: Services) -> Callable[[], None]:
     limits = services.config.limits
     # Starlette calls what was added last first.
     app.add_middleware(StrictRequests)
+    app.state.sign_ins = Bucket(ATTEMPTS_PER_MINUTE, time.monotonic)
     app.add_middleware(Gate, authenticate=services.authenticate, limits=RateLimits(limits), metrics=metrics)
+    app.add_middleware(CookieKeys)
     app.add_middleware(BodyLimits, limits=limits)
     app.add_middleware(Audited, trail=trail)
     app.add_middleware(Observed, metrics=metrics)

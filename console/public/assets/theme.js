@@ -1,0 +1,8 @@
+// Before the first paint, so that a dark page does not flash white.
+(() => {
+  let theme = null;
+  try {
+    theme = localStorage.getItem("tuneward.theme");
+  } catch {}
+  if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+})();
