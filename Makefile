@@ -4,13 +4,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format docs bench bench-rewards bench-serve clean
+.PHONY: help setup console demo test test-all lint format docs screenshots bench bench-rewards bench-serve clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make or refresh .venv (PYTHON=… chooses the interpreter, TUNEWARD_TORCH=… another torch)
 	@$(PYTHON) scripts/setup_env.py
+
+console: ## Build the web console into the package (make setup does it too)
+	@$(PYTHON) scripts/build_console.py
 
 demo: setup ## Fetch the small model and train it on this machine
 	$(BIN)/tuneward models pull smollm2-135m
@@ -22,11 +25,12 @@ test: lint ## Lint and the fast tests
 test-all: lint ## Lint and all tests, the slow ones too
 	$(BIN)/pytest -n 2 --dist loadfile
 
-lint: setup ## Formatting, style, types, and the direction of imports
+lint: setup ## Formatting, style, types, the direction of imports, and the console's own checks
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/build_console.py --check
 
 format: setup ## Format the code and repair what can be repaired by itself
 	$(BIN)/ruff format
@@ -35,6 +39,9 @@ format: setup ## Format the code and repair what can be repaired by itself
 docs: setup ## Write the generated pages of docs/ again
 	$(BIN)/python scripts/write_docs.py
 	$(BIN)/python -m scripts.compatibility
+
+screenshots: setup ## Draw every page of the console into docs/images, in both themes and on a phone
+	$(BIN)/python scripts/screenshots.py
 
 bench: setup ## Compare with TRL on this machine (makes .venv-trl; takes long; ARGS=… go to bench.py)
 	@$(PYTHON) scripts/setup_env.py --trl
@@ -47,5 +54,5 @@ bench-serve: setup ## Measure the server under load; writes bench-serve.json (AR
 	$(BIN)/python benchmarks/serving.py $(ARGS)
 
 clean: ## Remove both environments, caches and build results; runs/ stays
-	rm -rf .venv .venv-trl build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-trl build dist console/node_modules src/tuneward/console .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	find src tests scripts benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -46,6 +46,7 @@ def main() -> int:
             _make(".venv-trl", ROOT / "benchmarks" / "requirements-trl.txt")
         else:
             _make(".venv", ROOT / "pyproject.toml")
+            _build_console(ROOT / ".venv")
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
         return 1
@@ -95,6 +96,21 @@ def _make(name: str, source: Path) -> None:
 
     stamp.write_text(wanted)
     _say(name, f"ready after {time.monotonic() - started:.0f} s")
+
+
+def _build_console(folder: Path) -> None:
+    """Build the web console. Without it everything but its pages works, so a failure is told and forgiven."""
+    import build_console
+
+    try:
+        if not build_console.has_node():
+            _pip(folder, [build_console.NODE_PACKAGE])
+    except SetupError as error:
+        _say("console", f"not built: {error}")
+        return
+    done = subprocess.run([str(_python(folder)), str(ROOT / "scripts" / "build_console.py")], cwd=ROOT, check=False)
+    if done.returncode != 0:
+        _say("console", "not built, so the server has no web pages; `make console` tries again")
 
 
 def _fingerprint(source: Path) -> str:

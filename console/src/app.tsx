@@ -1,7 +1,8 @@
 import type { ComponentType } from "preact";
 import { Component } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { match, path } from "./lib/router";
+import { match } from "./lib/match";
+import { path } from "./lib/router";
 import { refresh, session } from "./lib/session";
 import { SignIn } from "./pages/sign-in";
 import { Shell } from "./shell";

@@ -21,8 +21,6 @@ export function useResource<T>(key: string | null, fetcher: (signal: AbortSignal
   const [round, setRound] = useState(0);
   const latest = useRef(fetcher);
   latest.current = fetcher;
-
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new round fetches again
   useEffect(() => {
     if (key === null) return;
     const abort = new AbortController();
