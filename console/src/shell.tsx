@@ -29,17 +29,19 @@ export function Shell({ children }: { children: ComponentChildren }) {
           <img src="/favicon.svg" alt="" width="22" height="22" />
           <span>Tuneward</span>
         </a>
-        {PLACES.map((place) => (
-          <a
-            key={place.href}
-            class="nav-link"
-            href={place.href}
-            aria-current={place.below.includes(here) ? "page" : undefined}
-          >
-            <Icon name={place.icon} />
-            {place.label}
-          </a>
-        ))}
+        <div class="nav-links">
+          {PLACES.map((place) => (
+            <a
+              key={place.href}
+              class="nav-link"
+              href={place.href}
+              aria-current={place.below.includes(here) ? "page" : undefined}
+            >
+              <Icon name={place.icon} />
+              {place.label}
+            </a>
+          ))}
+        </div>
         <div class="shell-foot">
           {caller && (
             <div class="caller">

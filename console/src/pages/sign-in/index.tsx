@@ -38,6 +38,8 @@ export function SignIn({ reason }: { reason: string | null }) {
       {reason && <Note tone="warn">{reason}</Note>}
       <Panel>
         <form class="stack" onSubmit={submit}>
+          {/* Password managers file a key under a name. */}
+          <input type="text" autocomplete="username" value="tuneward" readOnly hidden />
           <TextField
             label="API key"
             type="password"
@@ -46,7 +48,11 @@ export function SignIn({ reason }: { reason: string | null }) {
             value={key}
             onValue={setKey}
             problem={problem}
-            hint="The server printed one when it first started; `tuneward keys create NAME` makes another."
+            hint={
+              <>
+                The server printed one when it first started; <code>tuneward keys create NAME</code> makes another.
+              </>
+            }
           />
           <Check label="Stay signed in for 30 days" checked={remember} onChecked={setRemember} />
           <Button kind="primary" type="submit" busy={busy} disabled={!key.trim()}>
