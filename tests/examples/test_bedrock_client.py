@@ -43,6 +43,7 @@ def test_boto3_tunes_deploys_and_converses(bedrock_example: Workplace) -> None:
     assert re.search(r"arn:aws:bedrock:us-east-1:\d{12}:custom-model-deployment/\w{12}: ['\"]", said), said
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_aws_command_line_does_too(bedrock_example: Workplace) -> None:
     if shutil.which("aws") is None:

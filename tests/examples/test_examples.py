@@ -78,6 +78,7 @@ def test_every_example_is_tested_here_and_named_in_the_readme() -> None:
 
 
 @pytest.mark.model
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("embedded_model")
 def test_summaries_are_judged_by_the_embedded_model_that_tuneward_serves(tmp_path: Path) -> None:

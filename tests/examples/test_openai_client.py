@@ -47,6 +47,7 @@ def test_openais_python_client_tunes_and_asks(openai_example: Workplace) -> None
     assert "step,train_mean_reward,full_valid_mean_reward" in said
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("version", ["openai>=1.109,<2", "openai>=2,<3"])
 def test_earlier_versions_of_openais_client_do_too(openai_example: Workplace, tmp_path: Path, version: str) -> None:
@@ -54,6 +55,7 @@ def test_earlier_versions_of_openais_client_do_too(openai_example: Workplace, tm
     assert_went_through(openai_example.run("python tune.py", PYTHONPATH=path))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_openais_javascript_client_does_too(openai_example: Workplace) -> None:
     if shutil.which("node") is None or shutil.which("npm") is None:

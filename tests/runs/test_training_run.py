@@ -164,7 +164,7 @@ def test_ctrl_c_once_finishes_the_step_and_saves(toy_job: ToyJob) -> None:
 
 def test_ctrl_c_twice_stops_at_once_without_a_traceback(toy_job: ToyJob) -> None:
     (toy_job.folder / "reward.py").write_text(
-        (toy_job.folder / "reward.py").read_text().replace("scores = []", "import time; time.sleep(1); scores = []")
+        (toy_job.folder / "reward.py").read_text().replace("scores = []", "import time; time.sleep(0.2); scores = []")
     )
     config = toy_job.config(training={"max_steps": 500, "epochs": 50}, evaluation={"every_steps": 1000})
     with subprocess.Popen(
