@@ -11,6 +11,7 @@ import typing
 from pathlib import Path
 from typing import Any, Literal
 
+from api_page import api_page
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -211,6 +212,7 @@ PAGES = {
     "server-configuration.md": server_configuration,
     "metrics.md": metrics,
     "reward-templates.md": reward_templates,
+    "api.md": api_page,
 }
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import { session, signOut } from "./lib/session";
 import { setTheme, type Theme, theme } from "./lib/theme";
 import { dismiss, toasts } from "./lib/toast";
 import { Button } from "./ui/button";
+import { ConnectionBanner } from "./ui/connection";
 import { Icon, type IconName } from "./ui/icon";
 
 const PLACES: readonly { href: string; label: string; icon: IconName; below: readonly string[] }[] = [
@@ -68,6 +69,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
         </div>
       </nav>
       <div class="shell-main">
+        <ConnectionBanner />
         <main id="content" tabIndex={-1}>
           {children}
         </main>

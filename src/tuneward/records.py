@@ -9,7 +9,8 @@ Graders of the OpenAI API add the share of samples with each fault, `fault/KIND`
 kind "step"        after each optimizer step; `step` counts from 1
 kind "evaluation"  after each evaluation; `step` 0 is the base model before training
 kind "preflight"   the check for signal before the first step
-kind "warning"     `code`, `severity`, `message`: a diagnosis in words, at the step where it arose
+kind "warning"     `code`, `severity`, `message`: a diagnosis in words, at the step where it arose; `action`, where the
+                   message ends with what to try
 kind "event"       `code`, `message`: resumed, new_best, skipped_update, stopped
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, quantiles
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from tuneward.data import Code, DataReport, Severity, checks, problems, validate
 from tuneward.data.lengths import MAX_BINS, LengthCounter
 from tuneward.data.report import size_class
+from tuneward.data.row_kinds import PROMPTS
 from tuneward.errors import ModelError
 from tuneward.types import Row
 
@@ -57,11 +59,11 @@ def test_size_guidance_follows_the_contract(tmp_path, rows, expected):
     assert report.ok == (rows <= 20_000)
 
 
-def test_the_upper_limit_counts_both_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(checks, "MAX_ROWS", 5)
+def test_the_upper_limit_counts_both_files(tmp_path):
+    few = replace(PROMPTS, max_rows=5)
     train = write(tmp_path / "t.jsonl", ["a", "b", "c"])
-    assert check(train, write(tmp_path / "v.jsonl", ["d", "e"])).ok
-    assert not check(train, write(tmp_path / "w.jsonl", ["d", "e", "f"])).ok
+    assert check(train, write(tmp_path / "v.jsonl", ["d", "e"]), kind=few).ok
+    assert not check(train, write(tmp_path / "w.jsonl", ["d", "e", "f"]), kind=few).ok
 
 
 def test_size_classes_meet_at_their_borders():

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneward.config.server import StorageConfig
-from tuneward.data import invocation_logs
+from tuneward.data import invocation_logs, log_lines
 from tuneward.data.invocation_logs import LogReport, convert_logs
 from tuneward.data.logged_bodies import UnusableError, answer_of, messages_of, tools_of
 from tuneward.data.metadata_filters import keeps
@@ -198,7 +198,7 @@ def test_packed_objects_may_have_several_parts(logs: Logs) -> None:
 
 
 def test_a_line_without_end_is_passed_over(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(invocation_logs, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(log_lines, "MAX_LINE_BYTES", 1000)
     short = record(asked("b"))
     assert len(json.dumps(short)) < 1000
     logs.add(record(asked("a" * 5000)), short, record(asked("c" * 999)))

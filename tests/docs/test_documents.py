@@ -29,6 +29,8 @@ RUN_ELSEWHERE = {
     "make test-all",
     "make format",
     "make docs",
+    "make console",
+    "make screenshots",
     "make bench",
     "make bench-rewards",
     "make bench-serve",

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from tests.conftest import ToyJob
 
+from tuneward.runs.rollout_reader import GroupQuery, RolloutReader
+
 DRIVER = """
 import os, signal, sys
 import tuneward.points as points
@@ -69,7 +71,22 @@ def what_a_run_leaves(run: Path) -> dict[str, Any]:
         "result": result,
         "evaluations": {path.name: path.read_bytes() for path in (run / "evaluations").iterdir()},
         "csv_rows": len(csv),
+        "rollouts": rollouts_in(run),
     }
+
+
+def rollouts_in(run: Path) -> list[Any]:
+    """Every sample of every step, without what the clock says of its grading."""
+    reader, found = RolloutReader(run / "rollouts.db"), []
+    for step in reader.steps(most=1000)[0]:
+        for card in reader.groups(GroupQuery(step=step["step"]))[0]:
+            group = reader.group(step["step"], card["row"], with_tokens=True)
+            assert group is not None
+            del group["key"]
+            for sample in group["data"]:
+                del sample["receipt"]
+            found.append(group)
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,13 @@ from tests.jobs.engine import Engine, rows
 
 from tuneward.errors import PassingDataError, StoreError
 from tuneward.jobs.journal import Journal
+from tuneward.jobs.places import job_home
 from tuneward.jobs.process.context import AskedToEndError, JobContext
 from tuneward.jobs.process.ending import fail
 from tuneward.jobs.process.failures import describe
 from tuneward.jobs.process.validation import validate
 from tuneward.jobs.queue import JobQueue
+from tuneward.jobs.row_report import problems_of, read_row_report
 from tuneward.jobs.spec import FileSource, JobSpec, LogsSource, UriSource
 from tuneward.store.tables import Job
 
@@ -233,3 +235,33 @@ def test_storage_that_is_away_is_told_and_waited_for_unless_the_process_is_to_en
         validate(context)
     assert engine.job(job_id).state == "validating"
     assert any(message.startswith("Rows could not be fetched yet: ") for message in engine.messages(job_id))
+
+
+@pytest.mark.parametrize("method", ["reinforcement", "supervised"])
+def test_every_bad_line_can_be_read_back(engine: Engine, run: Callable[[JobSpec], Job], method: str) -> None:
+    learned = b'{"messages": [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]}\n'
+    source = uploaded(engine, learned + b'{"messages": 1}\n' * 30)
+    config = {} if method == "supervised" else engine.spec().config
+    job = run(JobSpec(method=method, base_model="tiny", training=source, config=config))
+    code, param, message = failure(job)
+    assert (code, param) == ("invalid_training_file", "training_file")
+    assert "30 lines of the training file cannot be used. Line 2: " in message
+    report = read_row_report(job_home(engine.home, "proj_mine", job.id))
+    assert report is not None
+    assert str(engine.home) not in json.dumps(report)
+    assert (report["train"]["rows"], report["train"]["bad_lines"]) == (1, 30)
+    found, has_more = problems_of(report, limit=100, severity="error", file="training")
+    assert ([problem["line"] for problem in found], has_more) == (list(range(2, 32)), False)
+
+
+def test_a_supervised_job_in_order_has_its_lengths_counted(engine: Engine, run: Callable[[JobSpec], Job]) -> None:
+    lessons = [
+        {"messages": [{"role": "user", "content": f"say {i}"}, {"role": "assistant", "content": "yes"}]}
+        for i in range(8)
+    ]
+    job = run(JobSpec(method="supervised", base_model="tiny", training=FileSource(file_id=engine.upload(lessons))))
+    assert job.state == "queued", job.error
+    report = read_row_report(job_home(engine.home, "proj_mine", job.id))
+    assert report is not None
+    assert report["ok"]
+    assert report["train"]["prompt_tokens"]["count"] == 8

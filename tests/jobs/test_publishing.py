@@ -9,10 +9,13 @@ import pytest
 from tests.jobs.engine import Engine
 
 from tuneward.errors import DataError
+from tuneward.jobs.checkpoints import deploy_checkpoint
+from tuneward.jobs.deployments import DeploymentService
 from tuneward.jobs.journal import Journal
+from tuneward.jobs.models import ModelService
 from tuneward.jobs.process.context import JobContext, JobFailedError
 from tuneward.jobs.process.ending import upload_patiently
-from tuneward.jobs.process.publishing import Publisher
+from tuneward.jobs.process.publishing import Publisher, finished
 from tuneward.jobs.queue import JobQueue
 from tuneward.jobs.spec import JobSpec
 from tuneward.records import Record
@@ -103,6 +106,40 @@ def test_name_that_was_taken_meanwhile_is_made_longer(
     publish_all(publish, tmp_path, {2: 0.1})
     publish.model(2)
     assert engine.model_of(context.job_id).custom_name == f"{publish.model_name}-{context.job_id}"
+
+
+def deploy(engine: Engine, job_id: str, step: int) -> Model:
+    deployments = DeploymentService(engine.database, engine.home)
+    return deploy_checkpoint(engine.database, deployments, "proj_mine", job_id, step, f"step-{step}")[1]
+
+
+def test_a_deployed_checkpoint_is_kept_and_is_not_taken_for_the_jobs_model(
+    engine: Engine, context: JobContext, publish: Publisher, tmp_path: Path
+) -> None:
+    publish_all(publish, tmp_path, {2: 0.1})
+    context.journal.flush()
+    early = deploy(engine, context.job_id, 2)
+    publish_all(publish, tmp_path, {4: 0.6, 6: 0.7, 8: 0.8, 10: 0.9})
+    assert steps(engine, context) == [2, 6, 8, 10]
+    publish.model(10)
+    context.journal.write(lambda session, job: finished(session, job, publish.model_name))
+    job = engine.job(context.job_id)
+    assert job.model_id not in (None, early.id)
+    assert engine.database.read(lambda session: session.get_one(Model, job.model_id).step) == 10
+
+
+def test_the_jobs_model_may_be_a_checkpoint_that_was_deployed_before(
+    engine: Engine, context: JobContext, publish: Publisher, tmp_path: Path
+) -> None:
+    publish_all(publish, tmp_path, {2: 0.1})
+    context.journal.flush()
+    deployed = deploy(engine, context.job_id, 2)
+    publish.model(2)
+    publish.model(2)
+    model = engine.model_of(context.job_id)  # one alone: two of a folder would be deleted together
+    assert (model.id, model.name, model.custom_name) == (deployed.id, publish.model_name, publish.model_name)
+    models = ModelService(engine.database, engine.home)
+    assert models.find("proj_mine", deployed.name).adapter == models.find("proj_mine", model.name).adapter
 
 
 def test_copy_that_fails_at_first_is_tried_again(context: JobContext, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from tuneward.rl import loop
 from tuneward.rl.policy import Policy
 from tuneward.rl.rollout import Rollout
 from tuneward.rl.schedule import PromptSchedule
+from tuneward.rl.step import StepResult
 from tuneward.rl.stopping import Progress
 from tuneward.types import Prompt, Row
 
@@ -41,9 +42,13 @@ class FakeHooks:
     evaluations: list[int] = field(default_factory=list)
     extras: list[dict[str, float]] = field(default_factory=list)
     saves: list[tuple[int, bool]] = field(default_factory=list)
+    stepped_on: list[int] = field(default_factory=list)
 
     def emit(self, record: dict[str, Any]) -> None:
         self.records.append(record)
+
+    def stepped(self, result: StepResult) -> None:
+        self.stepped_on.append(result.step)
 
     def evaluate(self, step: int, extra: dict[str, float]) -> tuple[float, float]:
         self.evaluations.append(step)
@@ -123,7 +128,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Loop:
 def test_evaluations_come_at_multiples_and_at_the_end(made: Loop) -> None:
     assert made.run(7, every=3) == "all 7 steps are done"
     assert made.hooks.evaluations == [3, 6, 7]
-    assert made.hooks.steps() == [1, 2, 3, 4, 5, 6, 7]
+    assert made.hooks.steps() == made.hooks.stepped_on == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_the_last_step_is_evaluated_once_when_it_is_a_multiple(made: Loop) -> None:

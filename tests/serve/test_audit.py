@@ -100,6 +100,18 @@ def test_a_project_reads_its_own_entries_and_the_default_project_all(service: Se
         assert {entry["project_id"] for entry in entries(head)} >= {project.id, "proj_default"}
 
 
+def test_entries_are_found_by_what_they_say_and_by_their_end(service: Service) -> None:
+    viewer = service.key("viewer")
+    with service.client(viewer) as client:
+        client.delete("/api/keys/100%25_a")
+    with service.client() as client:
+        client.post("/api/keys", json={"name": "made"})
+        assert {entry["actor"] for entry in entries(client, search=viewer.info.id.upper())} == {viewer.info.id}
+        assert [entry["target"] for entry in entries(client, search="100%25_A")] == ["/api/keys/100%25_a"]
+        assert {entry["status"] for entry in entries(client, refused=True, limit=5)} <= {400, 401, 403, 404}
+        assert {entry["status"] for entry in entries(client, search="post /api/keys")} >= {200}
+
+
 class Refusing(Database):
     """Cannot be written to until it is told."""
 

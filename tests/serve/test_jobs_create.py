@@ -107,6 +107,7 @@ def test_every_kind_of_reward_can_be_a_grader(made: World) -> None:
             "parts": {
                 "answer": {"template": "math_answer", "weight": 0.7},
                 "tone": {"judge": {"model": "tiny", "rubric": "tone"}, "weight": 0.3},
+                "own": {"judge": {"model": "tiny", "rubric_text": "Good?\n{{response}}"}, "weight": 0.1},
                 "remote": {"endpoint": {"url": "https://example.com/score"}, "weight": 0},
                 "exact": {"openai": MULTI, "weight": 0},
             }
@@ -129,6 +130,7 @@ def test_every_kind_of_reward_can_be_a_grader(made: World) -> None:
         ({"template": "math_answer", "connection": {"url": "http://169.254.169.254/"}}, ".connection"),
         ({"template": "math_answer", "isolation": "process"}, ".isolation"),
         ({"judge": {"model": "tiny", "rubric": "/etc/passwd.md"}}, ".judge.rubric"),
+        ({"judge": {"model": "tiny", "rubric_text": "Good?"}}, ".judge.rubric_text"),
         ({"openai": "/etc/passwd"}, ".openai"),
         ({"function": "absent"}, ".function"),
         (

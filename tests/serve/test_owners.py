@@ -18,6 +18,8 @@ import pytest
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.testclient import TestClient
+from tests.kept_rollouts import keep_rollouts
+from tests.serve.job_folders import keep_job_folder
 from tests.serve.routes import Listed, all_routes
 from tests.service import app_with
 
@@ -25,6 +27,7 @@ from tuneward.accounts.keys import create_key
 from tuneward.accounts.principal import Principal
 from tuneward.accounts.projects import create_project
 from tuneward.jobs.arns import Arns
+from tuneward.jobs.places import job_home
 from tuneward.rewards.functions.archive import pack_file
 from tuneward.serve.services import Services
 from tuneward.store.ids import new_id
@@ -55,6 +58,7 @@ SPEC = {
 }
 CONVERSE = {"messages": [{"role": "user", "content": [{"text": "Hello"}]}]}
 INVOKE = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}
+ROW = {"messages": [{"role": "user", "content": "2 + 2?"}]}
 BODIES: dict[str, Any] = {
     "POST /v1/fine_tuning/checkpoints/{model:path}/permissions": {"project_ids": ["{caller}"]},
     "POST /v1/uploads/{upload_id}/complete": {"part_ids": ["part_1"]},
@@ -74,11 +78,25 @@ BODIES: dict[str, Any] = {
     "POST /tagResource": {"resourceARN": "{model}", "tags": [{"key": "a", "value": "b"}]},
     "POST /untagResource": {"resourceARN": "{model}", "tagKeys": ["a"]},
     "POST /listTagsForResource": {"resourceARN": "{model}"},
+    "POST /api/jobs/{job_id}/checkpoints/{step}/deploy": {"name": "theirs"},
+    "POST /api/grade": {"job_id": "{job_id}", "row": ROW, "completions": ["4"]},
+    "POST /api/rows": {"file_id": "{file_id}", "row": ROW},
+    "POST /api/rewards/test": {
+        "reward": {"template": "math_answer"},
+        "source": {"kind": "file", "file_id": "{file_id}"},
+    },
+    "PUT /api/functions/{name}/code": {"files": {"reward.py": "def lambda_handler(event, context):\n    return 1\n"}},
+    "POST /api/data/inspect": {"source": {"kind": "file", "file_id": "{file_id}"}},
     "POST /model-customization/custom-model-deployments": {"modelDeploymentName": "mine", "modelArn": "{model}"},
 }
 ALLOWING = Listed("POST", "/2015-03-31/functions/{name:label}/policy", ())
 """Gives a function the statement that others read."""
-QUERIES = {"DELETE /2017-03-31/tags/{arn:label}": {"tagKeys": "a"}}
+QUERIES = {
+    "DELETE /2017-03-31/tags/{arn:label}": {"tagKeys": "a"},
+    "GET /api/jobs/{job_id}/live": {"follow": "false"},
+    "GET /api/jobs/{job_id}/rollouts/group": {"step": "1", "row": "row-0"},
+    "GET /api/jobs/{job_id}/rollouts/history": {"row": "row-0"},
+}
 FORMS = {"POST /v1/uploads/{upload_id}/parts": {"data": ("part", b"x")}}
 OBJECTS_IN_BODIES = {name for name in BODIES if "{" not in name}
 
@@ -150,11 +168,12 @@ def _names(services: Services, owner: Project) -> dict[str, dict[str, str]]:
         "model": made.checkpoint.model_name,
         "permission_id": made.permission.id,
         "key_id": made.key_id,
+        "step": str(made.checkpoint.step),
     }
     return {
         "/v1/models": {"name": made.model.name},
         "/v1": ours,
-        "/api": ours,
+        "/api": {**ours, "name": made.function},
         "/20": function,
         "by ARN": by_arn,
         "by name": by_name,
@@ -214,6 +233,8 @@ class _Rows:
         path = services.home / "projects" / project_id / "files" / self.file.id
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
+        keep_job_folder(services.home, self.job, self.checkpoint)
+        keep_rollouts(job_home(services.home, project_id, job_id) / "run" / "rollouts.db", steps=1)
         self.key_id = create_key(services.database, project_id, "theirs", "viewer").info.id
         self.function = new_id("theirs-")
         self.function_arn = f"arn:aws:lambda:us-east-1:{owner.account_id}:function:{self.function}"

@@ -12,10 +12,17 @@ from tests.service import app_with
 from tuneward.accounts.principal import Principal
 from tuneward.serve.auth import fixed_key
 
-OPEN = {"GET /healthz", "GET /readyz", "GET /metrics", "GET /2015-03-31/downloads/{token}"}
-"""For those who run the server; and an address that is itself the permission."""
+OPEN = {
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics",
+    "GET /2015-03-31/downloads/{token}",
+    "POST /api/session",
+    "DELETE /api/session",
+}
+"""For those who run the server; an address that is itself the permission; and where a key is brought in the body."""
 
-READ_BY_ADMINISTRATORS = {"GET /api/audit", "GET /api/keys", "GET /api/projects"}
+READ_BY_ADMINISTRATORS = {"GET /api/audit", "GET /api/keys", "GET /api/projects", "GET /api/settings"}
 CHANGE_NOTHING = ("/evaluation-job", "/model-copy-jobs", "/model-import-jobs", "/provisioned-model-throughput")
 """What this server does not offer is refused to everybody in the same words."""
 

@@ -78,7 +78,8 @@ export function listen(path: string, handlers: Handlers): () => void {
     opened.onerror = lose;
     opened.addEventListener("alive", heard);
     opened.addEventListener("end", () => lose());
-    for (const type of Object.keys(handlers))
+    // `ready` has an id too: where to go on when the stream breaks before its first event.
+    for (const type of new Set(["ready", ...Object.keys(handlers)]))
       if (type !== "open") opened.addEventListener(type, (event) => take(type, event as MessageEvent<string>));
   }
 

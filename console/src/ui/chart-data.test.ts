@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { aligned, csv, inWords, type Line, nearest, smoothed, stacked, thinned, withUnit } from "./chart-data";
+import { aligned, csv, inWords, type Line, nearest, smoothed, smoothedBand, stacked, thinned } from "./chart-data";
 
 const line = (x: number[], y: (number | null)[], label = "a"): Line => ({ label, x, y, color: "--series-1" });
 
@@ -13,6 +13,15 @@ describe("smoothing", () => {
   it("weighs the newest value by one minus the weight", () => {
     const [, second] = smoothed([0, 1], 0.5);
     expect(second).toBeCloseTo((0 * 0.5 * 0.5 + 1 * 0.5) / 0.75, 12);
+  });
+});
+
+describe("the interval of a moving average", () => {
+  it("is narrower by the root of the values it averages", () => {
+    const noisy = { ...line([1, 2, 3], [1, 1, 1]), band: { low: [0, 0, 0], high: [3, null, 3] } };
+    const { low, high } = smoothedBand(noisy, 0.6);
+    expect(low.map((value) => value!.toFixed(3))).toEqual(["0.500", "0.500", "0.500"]);
+    expect(high.map((value) => value?.toFixed(3))).toEqual(["2.000", undefined, "2.000"]);
   });
 });
 
@@ -83,10 +92,4 @@ it("is thinned evenly with both ends", () => {
 
 it("is written as a table that spreadsheets do not calculate with", () => {
   expect(csv(["step", '=a"b'], [[1, null]])).toBe(`"step","'=a""b"\n1,`);
-});
-
-it("says shares as percent and others with their unit", () => {
-  expect(withUnit(0.1234, "share")).toBe("12.34 %");
-  expect(withUnit(2, "s")).toBe("2 s");
-  expect(withUnit(2, "")).toBe("2");
 });

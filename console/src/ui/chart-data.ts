@@ -1,7 +1,5 @@
 /** Numbers of charts: smoothing, putting lines on one axis, and their text alternative. */
 
-import { number } from "../lib/format";
-
 export type Value = number | null;
 
 /** One quantity of a chart. */
@@ -16,6 +14,8 @@ export interface Line {
   dots?: boolean;
   /** Noisy: drawn faintly with its smoothed values over it. */
   isNoisy?: boolean;
+  /** Of its own values nothing is drawn once they are smoothed. */
+  onlySmoothed?: boolean;
   /** Ends of an interval around it. */
   band?: { low: readonly Value[]; high: readonly Value[] } | undefined;
 }
@@ -30,6 +30,22 @@ export function smoothed(values: readonly Value[], weight: number): Value[] {
     mass = mass * weight + (1 - weight);
     return sum / mass;
   });
+}
+
+/**
+ * The interval around a moving average. An average over w's window is that of (1 + w) / (1 - w) times as many values,
+ * so it is known better than each of them by the root of that.
+ */
+export function smoothedBand(line: Line, weight: number): { low: Value[]; high: Value[] } {
+  const middle = smoothed(line.y, weight);
+  const share = Math.sqrt((1 - weight) / (1 + weight));
+  const end = (ends: readonly Value[]) => {
+    const reach = line.y.map((value, index) => (value === null || ends[index] == null ? null : ends[index]! - value));
+    return smoothed(reach, weight).map((value, index) =>
+      value === null || middle[index] == null ? null : middle[index]! + value * share,
+    );
+  };
+  return { low: end(line.band!.low), high: end(line.band!.high) };
 }
 
 /** Columns with axes of their own as one table: the union of the axes, and gaps where a column has no point. */
@@ -97,23 +113,31 @@ type Told = (value: number) => string;
 
 /** A chart in words: where each line begins, where it ends, and its extremes. */
 export function inWords(title: string, lines: readonly Line[], sayX: Told, sayY: Told): string {
-  const said = lines.filter(hasValues).map((line) => {
-    const known = line.y.flatMap((value, index) => (value === null ? [] : [{ value, x: line.x[index]! }]));
-    const first = known[0]!;
-    const last = known[known.length - 1]!;
-    if (known.length === 1) return `${line.label} ${sayY(first.value)} at ${sayX(first.x)}`;
-    let low = first;
-    let high = first;
-    for (const point of known) {
-      if (point.value < low.value) low = point;
-      if (point.value > high.value) high = point;
-    }
-    return (
-      `${line.label} from ${sayY(first.value)} at ${sayX(first.x)} to ${sayY(last.value)} at ${sayX(last.x)}, ` +
-      `lowest ${sayY(low.value)} at ${sayX(low.x)}, highest ${sayY(high.value)} at ${sayX(high.x)}`
-    );
+  const said = lines.flatMap((line) => {
+    const ends = endsOf(line.y);
+    if (!ends) return [];
+    const [first, last, low, high] = ends.map((index) => `${sayY(line.y[index]!)} at ${sayX(line.x[index]!)}`);
+    if (ends[0] === ends[1]) return [`${line.label} ${first}`];
+    return [`${line.label} from ${first} to ${last}, lowest ${low}, highest ${high}`];
   });
   return `${title}: ${said.join("; ") || "no values"}.`;
+}
+
+/** Places of the first, last, lowest and highest value; null when there is none. */
+function endsOf(values: readonly Value[]): [number, number, number, number] | null {
+  let first = -1;
+  let last = -1;
+  let low = -1;
+  let high = -1;
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index] ?? null;
+    if (value === null) continue;
+    if (first < 0) first = low = high = index;
+    last = index;
+    if (value < values[low]!) low = index;
+    if (value > values[high]!) high = index;
+  }
+  return first < 0 ? null : [first, last, low, high];
 }
 
 /** At most `most` entries of a list, evenly, the first and the last among them. */
@@ -127,10 +151,4 @@ export function thinned<T>(list: readonly T[], most: number): T[] {
 export function csv(head: readonly string[], rows: readonly (readonly Value[])[]): string {
   const quoted = head.map((name) => `"${name.replaceAll('"', '""').replace(/^[=+\-@\t\r]/, "'$&")}"`);
   return [quoted.join(","), ...rows.map((row) => row.map((value) => value ?? "").join(","))].join("\n");
-}
-
-/** A value with its unit. */
-export function withUnit(value: number, unit: string): string {
-  if (unit === "share") return `${number(value * 100)} %`;
-  return unit ? `${number(value)} ${unit}` : number(value);
 }

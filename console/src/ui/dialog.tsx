@@ -46,12 +46,23 @@ interface ConfirmProps {
   kind?: "primary" | "danger";
   /** Has to be typed before the button works. */
   typed?: string;
+  /** Something is still missing. */
+  disabled?: boolean;
   /** Its failure is shown in the dialog; success closes it. */
   onConfirm: () => Promise<void>;
   onClose: () => void;
 }
 
-export function Confirm({ title, children, action, kind = "primary", typed, onConfirm, onClose }: ConfirmProps) {
+export function Confirm({
+  title,
+  children,
+  action,
+  kind = "primary",
+  typed,
+  disabled = false,
+  onConfirm,
+  onClose,
+}: ConfirmProps) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<ApiError>();
   const [text, setText] = useState("");
@@ -83,7 +94,12 @@ export function Confirm({ title, children, action, kind = "primary", typed, onCo
       {error && <ErrorNote error={error} />}
       <div class="actions">
         <Button onClick={onClose}>Back</Button>
-        <Button kind={kind} busy={busy} disabled={typed !== undefined && text !== typed} onClick={confirm}>
+        <Button
+          kind={kind}
+          busy={busy}
+          disabled={disabled || (typed !== undefined && text !== typed)}
+          onClick={confirm}
+        >
           {action}
         </Button>
       </div>

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 
 interface PageProps {
   title: string;
@@ -101,8 +101,15 @@ export interface TabItem {
 
 /** Tabs that are places: each has an address. */
 export function TabLinks({ label, items, current }: { label: string; items: readonly TabItem[]; current: string }) {
+  const ref = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const nav = ref.current;
+    const tab = nav?.querySelector<HTMLElement>("[aria-current]");
+    // Where not all tabs fit, the current one is to be seen.
+    if (nav && tab) nav.scrollLeft = tab.offsetLeft - nav.offsetLeft - (nav.clientWidth - tab.offsetWidth) / 2;
+  }, [current]);
   return (
-    <nav class="tabs" aria-label={label}>
+    <nav class="tabs" aria-label={label} ref={ref}>
       {items.map((item) => (
         <a key={item.id} class="tab" href={item.href} aria-current={item.id === current ? "page" : undefined}>
           {item.label}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -79,19 +79,34 @@ class Trail:
                 self._waiting.put(None, timeout=5)
             self._thread.join(timeout=5)
 
-    def entries(self, project_id: str | None, *, limit: int, before: int | None = None) -> Sequence[AuditEntry]:
+    def entries(
+        self,
+        project_id: str | None,
+        *,
+        limit: int,
+        before: int | None = None,
+        search: str | None = None,
+        is_refused: bool = False,
+    ) -> Sequence[AuditEntry]:
         """Newest first.
 
         Args:
             project_id: whose; None: everybody's and nobody's.
             limit: most entries.
             before: only those with a smaller id.
+            search: part of an actor, an action or a target; letter case does not matter.
+            is_refused: only those with a status of 400 and more.
         """
         query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit)
         if project_id is not None:
             query = query.where(AuditEntry.project_id == project_id)
         if before is not None:
             query = query.where(AuditEntry.id < before)
+        if search:
+            texts = (AuditEntry.actor, AuditEntry.action, AuditEntry.target)
+            query = query.where(or_(*(text.icontains(search, autoescape=True) for text in texts)))
+        if is_refused:
+            query = query.where(AuditEntry.status >= 400)
         return self._database.read(lambda session: session.scalars(query).all())
 
     def _start(self) -> None:

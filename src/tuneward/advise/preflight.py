@@ -9,7 +9,7 @@ def preflight_advice(
     *,
     prompts: int,
     reward_mean: float,
-    base_reward: float,
+    base_reward: float | None,
     base_exact: float,
     mixed_groups_share: float,
     truncated_share: float = 0.0,
@@ -20,8 +20,8 @@ def preflight_advice(
     Args:
         prompts: training prompts sampled.
         reward_mean: mean reward of their completions.
-        base_reward: mean reward of the base model on the validation rows.
-        base_exact: its share of exact successes there.
+        base_reward: mean reward of the base model on the validation rows; None: there was no evaluation.
+        base_exact: its share of exact successes there, without an evaluation among the completions of the prompts.
         mixed_groups_share: share of the prompts whose completions have differing rewards.
         truncated_share: share of the completions that hit the length limit.
         limits: thresholds.
@@ -29,26 +29,31 @@ def preflight_advice(
     limits = limits or AdviceLimits()
     findings = (
         _no_reward(reward_mean, base_reward, base_exact, mixed_groups_share),
-        _solved(base_reward, base_exact, limits),
+        _solved("on validation", base_reward, base_exact, limits)
+        if base_reward is not None
+        else _solved("on these prompts", reward_mean, base_exact, limits),
         _signal(prompts, mixed_groups_share, limits),
         _cut(truncated_share, limits),
     )
     return [advice for advice in findings if advice]
 
 
-def _no_reward(reward_mean: float, base_reward: float, base_exact: float, mixed_groups_share: float) -> Advice | None:
-    if reward_mean > 0 or base_reward > 0 or base_exact > 0 or mixed_groups_share > 0:
+def _no_reward(
+    reward_mean: float, base_reward: float | None, base_exact: float, mixed_groups_share: float
+) -> Advice | None:
+    if reward_mean > 0 or (base_reward or 0) > 0 or base_exact > 0 or mixed_groups_share > 0:
         return None
+    where = "on these prompts" if base_reward is None else "neither on training nor on validation prompts"
     return Advice(
         "base_zero",
         "stop",
-        "The base model earned no reward at all, neither on training nor on validation prompts.",
+        f"The base model earned no reward at all, {where}.",
         "Reinforcement needs some success to build on: fine-tune with supervised examples first, give partial credit "
         "in the reward, or use easier prompts. Check with one known good answer that the reward can be earned.",
     )
 
 
-def _solved(base_reward: float, base_exact: float, limits: AdviceLimits) -> Advice | None:
+def _solved(where: str, base_reward: float, base_exact: float, limits: AdviceLimits) -> Advice | None:
     # A mean above 1 is a reward on another scale, about whose ceiling nothing is known.
     is_near_one = limits.saturated < base_reward <= 1
     if base_exact <= limits.saturated and not is_near_one:
@@ -56,7 +61,7 @@ def _solved(base_reward: float, base_exact: float, limits: AdviceLimits) -> Advi
     return Advice(
         "base_solved",
         "warning",
-        f"The base model already succeeds on validation (reward {base_reward:.3f}, exact success {base_exact:.0%}).",
+        f"The base model already succeeds {where} (reward {base_reward:.3f}, exact success {base_exact:.0%}).",
         "Training is probably unnecessary. Use harder prompts, or a stricter reward, if you want more.",
     )
 

@@ -102,14 +102,14 @@ def copy(
 
 
 def _ready_made() -> list[Ready]:
-    from tuneward.rewards.judge.rubric import ready_made_rubrics
+    from tuneward.rewards.judge.rubric import READY_MADE, ready_made_rubrics
     from tuneward.rewards.templates import ready_made_templates
 
     templates = [
         Ready(one.name, "template", one.description, one.path, one.documentation) for one in ready_made_templates()
     ]
     rubrics = [
-        Ready(one.name, "rubric", one.description, one.path, one.path.read_text(encoding="utf-8"))
+        Ready(one.name, "rubric", one.description, READY_MADE / f"{one.name}.md", one.source)
         for one in ready_made_rubrics()
     ]
     return templates + rubrics

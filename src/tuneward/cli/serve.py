@@ -175,6 +175,7 @@ class _Serving:
             self._console.print(text, style=style, markup=False, soft_wrap=True)
 
         self._console.print(f"Serving {', '.join(names)} at [bold]{url}/v1[/]; Ctrl-C stops it.", soft_wrap=True)
+        self._console.print(f"Console: [bold]{url}/[/]", soft_wrap=True)
         say(example(url, names[0]))
         if first_key is not None:
             say("The first key, an administrator's. It is not shown again:", style="bold")

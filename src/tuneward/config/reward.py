@@ -17,6 +17,9 @@ PART_NAME = re.compile(r"[A-Za-z0-9_-]+")
 RESERVED_PARTS = ("gated", "length_penalty")
 """Metrics that a composition itself reports beside those of its parts."""
 
+MAX_RUBRIC = 50_000
+"""Characters of a rubric that stands in the configuration itself."""
+
 
 class EndpointConfig(Section):
     """An HTTP address that answers the event of a reward function with its scores."""
@@ -69,6 +72,8 @@ class JudgeConfig(Section):
     """Name at the address of `connection`."""
     rubric: Annotated[str, INPUT_FILE] = "instruction_following"
     """A ready-made rubric (`tuneward rewards list`), or a Markdown file with one."""
+    rubric_text: str | None = Field(None, max_length=MAX_RUBRIC)
+    """A rubric itself, in the form of a Markdown file with one; counts in place of `rubric`."""
     scale: tuple[float, float] | None = None
     """Lowest and highest score of the judge, mapped to 0 and 1; None: as the rubric says. A rubric whose criteria make
     the reward only records this score."""

@@ -10,8 +10,9 @@ from tuneward.data.keys import digest, loose_prompt_digest, prompt_digest
 from tuneward.data.lengths import LengthCounter
 from tuneward.data.lines import MAX_LINE_BYTES
 from tuneward.data.problems import Code, Problem, ProblemLog, Severity
-from tuneward.data.reader import MAX_ROWS, MAX_TRACKED_ROWS, iter_rows
+from tuneward.data.reader import MAX_TRACKED_ROWS
 from tuneward.data.report import MIN_ROWS, DataReport, FileReport
+from tuneward.data.row_kinds import PROMPTS, RowKind
 from tuneward.errors import TunewardError
 from tuneward.types import Row
 
@@ -43,6 +44,7 @@ class _FileCheck:
     """One file on its way through: counts, digests and lengths."""
 
     path: Path
+    kind: RowKind
     log: ProblemLog
     count_tokens: TokenCounter | None
     max_prompt_length: int
@@ -60,7 +62,7 @@ class _FileCheck:
     def run(self, max_line_bytes: int, train: PromptIndex | None = None) -> None:
         """Stream the file; `train` holds the prompts in which a validation prompt counts as a leak."""
         last_bad_line = 0
-        for item in iter_rows(self.path, max_line_bytes=max_line_bytes):
+        for item in self.kind.read(self.path, max_line_bytes):
             if isinstance(item, Problem):
                 self.log.add(item)
                 if item.severity is Severity.ERROR and item.line != last_bad_line:
@@ -84,14 +86,16 @@ class _FileCheck:
             tokens = self.count_tokens(row)
         except (TunewardError, ValueError) as error:
             reason = " ".join(str(error).split())[:300].rstrip(".")
-            message = f"the prompt cannot be rendered: {reason}."
+            message = f"the {self.kind.noun} cannot be rendered: {reason}."
             self.note(row.line, "messages", Severity.ERROR, Code.TEMPLATE, message, "Change the messages of this row.")
             return False
         self.lengths.add(tokens)
         if tokens > self.max_prompt_length:
             self.too_long += 1
-            message = f"the prompt has {tokens:,} tokens, more than {self.max_prompt_length:,}; the row is dropped."
-            fix = "Shorten it, or raise data.max_prompt_length."
+            message = (
+                f"the {self.kind.noun} has {tokens:,} tokens, more than {self.max_prompt_length:,}; the row is dropped."
+            )
+            fix = f"Shorten it, or raise data.{self.kind.limit_field}."
             self.note(row.line, "messages", Severity.INFO, Code.TOO_LONG, message, fix)
         return True
 
@@ -148,6 +152,7 @@ def validate(
     count_tokens: TokenCounter | None,
     max_prompt_length: int,
     max_line_bytes: int = MAX_LINE_BYTES,
+    kind: RowKind = PROMPTS,
 ) -> DataReport:
     """Check a training file, and a validation file against it, in one pass each.
 
@@ -160,16 +165,17 @@ def validate(
             ValueError it raises becomes a problem of that row.
         max_prompt_length: tokens; longer prompts are reported as dropped.
         max_line_bytes: longest accepted line.
+        kind: prompts, or conversations, whose whole length counts then.
 
     Returns:
         The report. Broken files are findings in it, never exceptions.
     """
     log = ProblemLog()
-    training = _FileCheck(train, log, count_tokens, max_prompt_length)
+    training = _FileCheck(train, kind, log, count_tokens, max_prompt_length)
     training.run(max_line_bytes)
     held_out = None
     if validation is not None:
-        held_out = _FileCheck(validation, log, count_tokens, max_prompt_length)
+        held_out = _FileCheck(validation, kind, log, count_tokens, max_prompt_length)
         held_out.run(max_line_bytes, training.index)
     _check_sizes(training, held_out)
     _check_shares(training, is_training=True)
@@ -195,11 +201,11 @@ def _check_sizes(training: _FileCheck, held_out: _FileCheck | None) -> None:
     def note(severity: Severity, code: Code, message: str, fix: str) -> None:
         training.note(0, "", severity, code, message, fix)
 
-    if total > MAX_ROWS:
+    if total > training.kind.max_rows:
         note(
             Severity.ERROR,
             Code.ROW_COUNT,
-            f"{total:,} rows, training and validation together; at most {MAX_ROWS:,} are taken.",
+            f"{total:,} rows, training and validation together; at most {training.kind.max_rows:,} are taken.",
             "Train on a sample of them; a few thousand varied rows are usually enough.",
         )
     elif 0 < rows < MIN_ROWS:
@@ -210,7 +216,7 @@ def _check_sizes(training: _FileCheck, held_out: _FileCheck | None) -> None:
     elif rows > 10_000:
         text = f"{rows:,} rows are more than complex tasks usually need (5,000 to 10,000)."
         note(Severity.INFO, Code.ROW_COUNT, text, "Try a sample first.")
-    if training.without_reference and rows:
+    if training.kind.has_reference and training.without_reference and rows:
         text = f"{training.without_reference:,} of {rows:,} rows have no reference_answer."
         note(Severity.INFO, Code.REFERENCE, text, "That is fine if the reward function does without it.")
     if held_out is None:
@@ -235,10 +241,11 @@ def _check_shares(check: _FileCheck, *, is_training: bool) -> None:
     left = rows - check.too_long
     leaves_too_few = is_training and left < MIN_ROWS
     text = (
-        f"{check.too_long:,} of {rows:,} prompts have more than {check.max_prompt_length:,} tokens and are dropped "
-        f"({check.too_long / rows:.1%}); {left:,} are left{f', fewer than {MIN_ROWS}' if leaves_too_few else ''}."
+        f"{check.too_long:,} of {rows:,} {check.kind.noun}s have more than {check.max_prompt_length:,} tokens "
+        f"and are dropped ({check.too_long / rows:.1%}); {left:,} are left"
+        f"{f', fewer than {MIN_ROWS}' if leaves_too_few else ''}."
     )
-    fix = "Raise data.max_prompt_length, or shorten the prompts."
+    fix = f"Raise data.{check.kind.limit_field}, or shorten the {check.kind.noun}s."
     if not left:
         check.note(0, "", Severity.ERROR, Code.TOO_LONG, text, fix)
     elif leaves_too_few or check.too_long > TOO_LONG_SHARE * rows:

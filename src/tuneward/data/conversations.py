@@ -30,16 +30,17 @@ class Conversation:
     """Indices of the messages to learn, in order; at least one."""
 
 
-def iter_conversations(path: Path) -> Iterator[Conversation | Problem]:
+def iter_conversations(path: Path, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Conversation | Problem]:
     """Stream a file; every line that is not blank gives a conversation or at least one error.
 
     Args:
         path: JSONL in UTF-8. Assistant messages with `"weight": 0` are context only. Rows whose last message is not
             the assistant's are errors unless an earlier one is: there would be nothing to learn.
+        max_line_bytes: longest accepted line; a longer one becomes a problem.
     """
     is_empty = True
     try:
-        for line in iter_lines(path, MAX_LINE_BYTES):
+        for line in iter_lines(path, max_line_bytes):
             if line.raw is not None and not line.raw.strip():
                 continue
             is_empty = False
@@ -49,7 +50,7 @@ def iter_conversations(path: Path) -> Iterator[Conversation | Problem]:
                 conversation = None
             else:
                 data = decode_object(line.raw, findings)
-                conversation = None if data is None else _conversation(data, findings)
+                conversation = None if data is None else parse_conversation(data, findings)
             yield from (problem for problem in findings.problems() if problem.code is not Code.ENDS_WITH_ANSWER)
             if conversation is not None:
                 yield conversation
@@ -83,7 +84,8 @@ def read_conversations(path: Path) -> list[Conversation]:
     return found
 
 
-def _conversation(data: dict[str, Json], findings: Findings) -> Conversation | None:
+def parse_conversation(data: dict[str, Json], findings: Findings) -> Conversation | None:
+    """A conversation of a line's object, from which `weight` is taken out; None after an error among the findings."""
     messages = data.get("messages")
     weights = _take_weights(messages, findings) if isinstance(messages, list) else {}
     row = parse_row(data, findings)

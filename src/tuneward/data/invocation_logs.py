@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import zlib
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from tuneward.data.keys import digest
-from tuneward.data.lines import MAX_LINE_BYTES
+from tuneward.data.log_lines import LogReport, log_lines, unpacked
 from tuneward.data.logged_bodies import UnusableError, answer_of, messages_of, tools_of
 from tuneward.data.metadata_filters import Filters, keeps
-from tuneward.data.objects import PROBE, ObjectStore
+from tuneward.data.objects import ObjectStore
 from tuneward.data.problems import Findings
 from tuneward.data.schema import parse_row
 from tuneward.data.strict_json import decode_object
@@ -28,6 +25,9 @@ MAX_PROMPTS = 100_000
 
 MAX_BODY_BYTES = 64 << 20
 """Largest body that lies in an object of its own, unpacked."""
+
+FILTERED = "not what the filters ask for"
+"""Reason for which a call is left out."""
 
 
 class LogsSource(Protocol):
@@ -47,22 +47,14 @@ class LogsSource(Protocol):
     def filters(self) -> Filters | None: ...
 
 
-@dataclass(slots=True)
-class LogReport:
-    """What became of the records."""
-
-    objects: int = 0
-    records: int = 0
-    kept: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    """Reason → records."""
-
-    def __str__(self) -> str:
-        reasons = "".join(f"; {count:,} skipped: {reason}" for reason, count in self.skipped.most_common())
-        return f"{self.records:,} records in {self.objects:,} objects, {self.kept:,} rows{reasons}"
-
-
-def convert_logs(objects: ObjectStore, source: LogsSource, target: Path, *, supervised: bool) -> LogReport:
+def convert_logs(
+    objects: ObjectStore,
+    source: LogsSource,
+    target: Path,
+    *,
+    supervised: bool,
+    stop: Callable[[LogReport], bool] = lambda _: False,
+) -> LogReport:
     """Write a row for each different prompt of the logged calls that count; memory does not grow with the logs.
 
     Args:
@@ -70,6 +62,7 @@ def convert_logs(objects: ObjectStore, source: LogsSource, target: Path, *, supe
         source: which.
         target: JSONL file to write.
         supervised: logged answers become the last message of their rows, else their `reference_answer`.
+        stop: is asked before each record whether to leave the rest unread.
 
     Returns:
         What was read, kept and skipped, and why.
@@ -83,7 +76,7 @@ def convert_logs(objects: ObjectStore, source: LogsSource, target: Path, *, supe
         raise DataError(f"{source.uri}: supervised training needs the logged answers; set usePromptResponse to true.")
     converter = _Converter(objects, source, supervised)
     with target.open("wb") as file:
-        for row in converter.rows():
+        for row in converter.rows(stop):
             file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
     report = converter.report
     if not report.kept:
@@ -99,34 +92,13 @@ class _Converter:
         self._supervised = supervised
         self._seen: set[bytes] = set()
 
-    def rows(self) -> Iterator[dict[str, Json]]:
-        for found in self._objects.list(self._source.uri):
-            inside = f"/{found.uri.removeprefix(self._source.uri)}"
-            # Bodies are in `data/` beside the logs that speak of them.
-            if "/data/" in inside or inside.endswith((PROBE, "amazon-bedrock-logs-permission-check")):
-                continue
-            self.report.objects += 1
-            yield from self._rows_of(found.uri)
-
-    def _rows_of(self, uri: str) -> Iterator[dict[str, Json]]:
-        with _unpacked(self._objects.read(uri)) as file:
+    def rows(self, stop: Callable[[LogReport], bool]) -> Iterator[dict[str, Json]]:
+        for line in log_lines(self._objects, self._source.uri, self.report, stop):
             try:
-                while line := file.readline(MAX_LINE_BYTES + 1):
-                    is_whole = len(line) <= MAX_LINE_BYTES
-                    while not line.endswith(b"\n") and len(line) > MAX_LINE_BYTES:
-                        line = file.readline(MAX_LINE_BYTES + 1) or b"\n"
-                    if is_whole and not line.strip():
-                        continue
-                    self.report.records += 1
-                    try:
-                        if not is_whole:
-                            raise UnusableError(f"longer than {MAX_LINE_BYTES:,} bytes")
-                        yield self._row(line)
-                        self.report.kept += 1
-                    except UnusableError as error:
-                        self.report.skipped[str(error)] += 1
-            except (EOFError, zlib.error, gzip.BadGzipFile):
-                self.report.skipped["the rest of an object that is no whole gzip file"] += 1
+                yield self._row(line)
+                self.report.kept += 1
+            except UnusableError as error:
+                self.report.skipped[str(error)] += 1
 
     def _row(self, line: bytes) -> dict[str, Json]:
         """Raises UnusableError, DataError."""
@@ -134,7 +106,7 @@ class _Converter:
         if record is None or record.get("schemaType") != "ModelInvocationLog":
             raise UnusableError("no log record")
         if not keeps(self._source.filters, record.get("requestMetadata")):
-            raise UnusableError("not what the filters ask for")
+            raise UnusableError(FILTERED)
         if record.get("errorCode"):
             raise UnusableError("the call failed")
         request = self._body(record, "input")
@@ -170,7 +142,7 @@ class _Converter:
         # Whoever can write logs must not make the server read what they cannot.
         if uri.split("/")[:3] != self._source.uri.split("/")[:3]:
             raise UnusableError("its body lies in another bucket")
-        with _unpacked(self._objects.read(uri)) as file:
+        with unpacked(self._objects.read(uri)) as file:
             try:
                 content = file.read(MAX_BODY_BYTES + 1)
             except (EOFError, zlib.error, gzip.BadGzipFile):
@@ -180,30 +152,3 @@ class _Converter:
         # Bodies may be lists, of the pieces of a stream.
         whole = decode_object(b'{"body": ' + content + b"}", Findings("", 0))
         return None if whole is None else whole.get("body")
-
-
-class _Pieces(io.RawIOBase):
-    """Pieces of bytes as a file to read from."""
-
-    def __init__(self, pieces: Iterator[bytes]):
-        self._pieces = pieces
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._left = memoryview(piece)
-        size = min(len(buffer), len(self._left))
-        buffer[:size], self._left = self._left[:size], self._left[size:]
-        return size
-
-
-def _unpacked(pieces: Iterator[bytes]) -> io.BufferedIOBase:
-    """A file of the content, which may be gzipped, whatever its name."""
-    packed = io.BufferedReader(_Pieces(pieces), 1 << 16)
-    return gzip.GzipFile(fileobj=packed) if packed.peek(2)[:2] == b"\x1f\x8b" else packed

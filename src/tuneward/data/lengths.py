@@ -59,13 +59,13 @@ class LengthCounter:
             count=count,
             minimum=low,
             mean=sum(length * n for length, n in self.counts.items()) / count,
-            p50=self._percentile(0.50),
-            p95=self._percentile(0.95),
+            p50=self.percentile(0.50),
+            p95=self.percentile(0.95),
             maximum=high,
             bins=self._bins(low, high),
         )
 
-    def _percentile(self, share: float) -> int:
+    def percentile(self, share: float) -> int:
         """Nearest rank: the smallest length that at least `share` of the prompts do not exceed."""
         rank = math.ceil(share * self.counts.total())
         for length in sorted(self.counts):

@@ -72,6 +72,10 @@ class ObjectStore:
         for found, size in self._buckets.list(bucket, key):
             yield ObjectInfo(f"s3://{bucket}/{found}", size)
 
+    def check(self, uri: str, *, is_prefix: bool = False) -> None:
+        """Whether this can be the address of an object here, or of a folder; nothing is asked of the storage."""
+        _ = self._place(uri) if is_prefix else self._object(uri)
+
     def probe_write(self, prefix: str) -> None:
         """Write and delete `PREFIX/.write_access_check_file.tmp` (Bedrock RFT contract, 6.4)."""
         bucket, key = self._place(prefix)

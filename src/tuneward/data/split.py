@@ -30,15 +30,29 @@ def split_holdout(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Ro
     Raises:
         DataError: there are not two different prompts to split.
     """
+    held = choose_held_out([loose_prompt_digest(row) for row in rows], share, seed)
+    train = [row for index, row in enumerate(rows) if index not in held]
+    return train, [row for index, row in enumerate(rows) if index in held]
+
+
+def choose_held_out(prompts: Sequence[bytes], share: float, seed: int) -> set[int]:
+    """As `split_holdout`, by the digests of the prompts alone.
+
+    Returns:
+        Indices of what is held out.
+
+    Raises:
+        DataError: there are not two different prompts to split.
+    """
     groups: dict[bytes, list[int]] = {}
-    for index, row in enumerate(rows):
-        groups.setdefault(loose_prompt_digest(row), []).append(index)
+    for index, prompt in enumerate(prompts):
+        groups.setdefault(prompt, []).append(index)
     if len(groups) < 2:
         raise DataError(
-            f"{len(rows)} rows with {len(groups)} different prompts cannot be split; "
+            f"{len(prompts)} rows with {len(groups)} different prompts cannot be split; "
             "give a validation file (data.validation) or add rows."
         )
-    target = max(1, min(MAX_HOLDOUT, round(len(rows) * share)))
+    target = max(1, min(MAX_HOLDOUT, round(len(prompts) * share)))
     ranked = sorted(groups, key=lambda key: hashlib.blake2b(key, digest_size=16, salt=_salt(seed)).digest())
     held: set[int] = set()
     taken = 0
@@ -54,8 +68,7 @@ def split_holdout(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Ro
                 "give a validation file (data.validation) or remove the repetitions."
             )
         held.update(groups[smallest])
-    train = [row for index, row in enumerate(rows) if index not in held]
-    return train, [row for index, row in enumerate(rows) if index in held]
+    return held
 
 
 def _salt(seed: int) -> bytes:

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from tuneward.models.importing import IMPORTING
+
 ATTENTION = "tuneward_plan"
 """Name under which the function is registered; models are loaded with this attention implementation."""
 
@@ -68,7 +70,8 @@ def _attend(
 
 def register() -> None:
     """Make `ATTENTION` known to `transformers`; safe to call again."""
-    from transformers import AttentionInterface
+    with IMPORTING:
+        from transformers import AttentionInterface
 
     AttentionInterface.register(ATTENTION, _attend)
 

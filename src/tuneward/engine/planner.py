@@ -94,14 +94,19 @@ def require_budgets(job: Job, limit_bytes: int | None, *, model: str, source: st
     if budgets is not None:
         return budgets
     assert limit_bytes is not None
-    rows = min(rows for _, rows in _sampling_choices(job))
-    plan = job.memory(Budgets(job.token_budget or LEAST_TOKENS, 0, False, rows))
+    plan = job.memory(smallest_budgets(job))
     need = f"{model} needs at least {_gib(plan.peak_bytes)} of memory for this job ({plan.peak_phase})"
     have = f"only {_gib(limit_bytes)} {source}"
-    remedies = list(_remedies(job, limit_bytes))
+    remedies = [f"{setting} to at most {value}" for setting, value in remedies_of(job, limit_bytes)]
     if not remedies:
         raise ModelError(f"{need}, but {have}, whatever the lengths. Use a smaller model or more memory.")
     raise ConfigError(f"{need}, but {have}. Set {', or '.join(remedies)}.")
+
+
+def smallest_budgets(job: Job) -> Budgets:
+    """The sizes with which a job takes the least memory."""
+    rows = min(rows for _, rows in _sampling_choices(job))
+    return Budgets(job.token_budget or LEAST_TOKENS, 0, False, rows)
 
 
 def _sampling_choices(job: Job) -> Iterator[tuple[bool, int]]:
@@ -147,7 +152,7 @@ def _largest(low: int, high: int, holds: Callable[[int], bool]) -> int:
     return low
 
 
-def _remedies(job: Job, limit: int) -> Iterator[str]:
+def remedies_of(job: Job, limit: int) -> Iterator[tuple[str, int]]:
     """Each setting that makes the job fit by itself, with its largest value that does."""
     for setting, field, least in (
         ("training.samples_per_prompt", "samples_per_prompt", 2),
@@ -161,7 +166,7 @@ def _remedies(job: Job, limit: int) -> Iterator[str]:
 
         now = job.token_budget if field == "token_budget" else getattr(job.size, field)
         if now is not None and now > least and fits(least):
-            yield f"{setting} to at most {_largest(least, now - 1, fits)}"
+            yield setting, _largest(least, now - 1, fits)
 
 
 def _changed(job: Job, field: str, value: int) -> Job:

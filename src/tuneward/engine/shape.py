@@ -11,6 +11,7 @@ from torch import nn
 
 from tuneward.engine.attention import ATTENTION, register
 from tuneward.errors import ConfigError, ModelError
+from tuneward.models.importing import IMPORTING
 from tuneward.models.load import add_adapter
 from tuneward.models.quiet import quiet_libraries
 
@@ -61,7 +62,8 @@ class ModelShape:
 
 def shape_of(model: Any) -> ModelShape:
     """Count a `peft.PeftModel`; it may be on the meta device."""
-    from peft.tuners.lora import LoraLayer
+    with IMPORTING:
+        from peft.tuners.lora import LoraLayer
 
     base = model.get_base_model()
     config = base.config.get_text_config()
@@ -110,7 +112,8 @@ def read_shape(folder: Path, name: str, lora: LoraConfig) -> ModelShape:
         ModelError: not a causal language model.
         ConfigError: target modules that the model has not, or an unreadable starting adapter.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
+    with IMPORTING:
+        from transformers import AutoConfig, AutoModelForCausalLM
 
     register()
     with quiet_libraries(), torch.device("meta"):
@@ -125,7 +128,8 @@ def read_shape(folder: Path, name: str, lora: LoraConfig) -> ModelShape:
 
 def _settings_of(lora: LoraConfig) -> LoraConfig:
     """The settings of the adapter that training starts from, which go before the configuration's."""
-    from peft import LoraConfig as PeftLoraConfig
+    with IMPORTING:
+        from peft import LoraConfig as PeftLoraConfig
 
     from tuneward.config import LoraConfig
 

@@ -28,6 +28,8 @@ class DeploymentQuery:
     limit: int = 20
     after: Mark | None = None
     name_contains: str | None = None
+    search: str | None = None
+    """Part of its name or description; letter case does not matter."""
     status: str | None = None
     model_id: str | None = None
     created_after: float | None = None
@@ -111,6 +113,9 @@ class DeploymentService:
             wanted = select(Deployment).where(Deployment.project_id == project_id)
             if query.name_contains:
                 wanted = wanted.where(Deployment.name.contains(query.name_contains, autoescape=True))
+            if query.search:
+                texts = (Deployment.name, Deployment.description)
+                wanted = wanted.where(or_(*(text.icontains(query.search, autoescape=True) for text in texts)))
             if query.status is not None:
                 wanted = wanted.where(Deployment.status == query.status)
             if query.model_id is not None:

@@ -53,6 +53,8 @@ class ModelQuery:
     limit: int = 20
     after: Mark | None = None
     name_contains: str | None = None
+    search: str | None = None
+    """Part of any of its names, or of its base model's; letter case does not matter."""
     base_models: frozenset[str] | None = None
     """Ids in the model directory."""
     created_after: float | None = None
@@ -127,6 +129,9 @@ class ModelService:
             wanted = select(Model).where(Model.project_id == project_id)
             if query.name_contains:
                 wanted = wanted.where(Model.custom_name.contains(query.name_contains, autoescape=True))
+            if query.search:
+                names = (Model.custom_name, Model.name, Model.base_model)
+                wanted = wanted.where(or_(*(name.icontains(query.search, autoescape=True) for name in names)))
             if query.base_models is not None:
                 wanted = wanted.where(Model.base_model.in_(query.base_models))
             if query.created_after is not None:

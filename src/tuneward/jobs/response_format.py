@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from tuneward.types import Json
+from tuneward.types import Json, Row
 
 NOT_SYSTEM = ("user", "assistant", "tool")
 
@@ -41,9 +42,21 @@ def with_response_format(row: dict[str, Json], response_format: Mapping[str, Jso
     Source: OpenAI RFT contract, 3.2 and 4.
     """
     messages = row.get("messages")
-    if response_format is None or response_format["type"] == "text":
+    text = _instruction_of(response_format)
+    if text is None:
         return row
     if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
         return row
-    schema = response_format["json_schema"]["schema"] if response_format["type"] == "json_schema" else None
-    return {**row, "messages": instructed_messages(messages, instruction(schema))}
+    return {**row, "messages": instructed_messages(messages, text)}
+
+
+def asked_in_form(row: Row, response_format: Mapping[str, Json] | None) -> Row:
+    """The same for a row that has been read."""
+    text = _instruction_of(response_format)
+    return row if text is None else replace(row, messages=tuple(instructed_messages(row.messages, text)))
+
+
+def _instruction_of(response_format: Mapping[str, Json] | None) -> str | None:
+    if response_format is None or response_format["type"] == "text":
+        return None
+    return instruction(response_format["json_schema"]["schema"] if response_format["type"] == "json_schema" else None)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, TableValuedAlias, Text, cast, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from tuneward.accounts.principal import Principal
@@ -29,7 +29,8 @@ PAST = {Action.CANCEL: "cancelled", Action.PAUSE: "paused", Action.RESUME: "resu
 class NewJob:
     """A job to be made."""
 
-    dialect: Literal["openai", "bedrock"]
+    dialect: Literal["openai", "bedrock", "tuneward"]
+    """Whose words `request` has; `tuneward` is `POST /api/jobs`."""
     model: str
     """As the caller named it."""
     spec: JobSpec
@@ -239,10 +240,14 @@ class JobService:
 
 
 def _has_pair(session: Session, key: str, value: str) -> ColumnElement[bool]:
-    """Whether a job's metadata has a pair; paths into JSON would not take every key on SQLite."""
-    function = "json_each" if session.get_bind().dialect.name == "sqlite" else "json_each_text"
-    pairs = getattr(func, function)(Job.user_metadata).table_valued("key", "value")
+    pairs = metadata_pairs(session)
     return select(pairs.c.key).where(pairs.c.key == key, pairs.c.value == value).exists()
+
+
+def metadata_pairs(session: Session) -> TableValuedAlias:
+    """A job's metadata as rows with `key` and `value`; paths into JSON would not take every key on SQLite."""
+    function = "json_each" if session.get_bind().dialect.name == "sqlite" else "json_each_text"
+    return getattr(func, function)(Job.user_metadata).table_valued("key", "value")  # type: ignore[no-any-return]
 
 
 def find_job(session: Session, project_id: str, name: str, *, lock: bool = False) -> Job:
@@ -276,12 +281,18 @@ def add_event(
     data: dict[str, Any] | None = None,
     event_id: str | None = None,
 ) -> None:
-    """Write down what happened in a job."""
+    """Write down what happened in a job.
+
+    Whoever writes holds the job's row, so that events of one job are committed in the order of their numbers: a reader
+    that has seen one has seen those before it.
+    """
+    job.updated_at = now = time.time()
+    session.flush()
     session.add(
         JobEvent(
             id=event_id or new_id("ftevent-", length=24),
             job_id=job.id,
-            created_at=time.time(),
+            created_at=now,
             level=level,
             type=kind,
             code=code,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneward.errors import ModelError
+from tuneward.models.importing import IMPORTING
 from tuneward.models.quiet import quiet_libraries
 from tuneward.types import Message, Row
 
@@ -28,7 +29,8 @@ class ChatTokenizer:
         Raises:
             ModelError: no readable tokenizer, no chat template, or no token that ends an answer.
         """
-        from transformers import AutoTokenizer
+        with IMPORTING:
+            from transformers import AutoTokenizer
 
         with quiet_libraries():
             try:

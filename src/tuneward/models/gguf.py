@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from tuneward.errors import ModelError
+from tuneward.models.importing import IMPORTING
 
 
 def sha256_file(path: Path) -> str:
@@ -62,7 +63,9 @@ def convert_gguf(gguf: Path, folder: Path, *, source: str, sha256: str) -> None:
 
 def _write(gguf: Path, folder: Path) -> None:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+    with IMPORTING:
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     from tuneward.models.quiet import quiet_libraries
 

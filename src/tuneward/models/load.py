@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from tuneward.errors import ConfigError, ModelError
+from tuneward.models.importing import IMPORTING
 from tuneward.models.memory import check_fits
 from tuneward.models.quiet import quiet_libraries
 
@@ -42,7 +43,8 @@ def load_base(folder: Path, name: str | None = None, *, attention: str = "sdpa")
     Raises:
         ModelError: not a causal language model, damaged weights, or too little memory.
     """
-    from transformers import AutoModelForCausalLM
+    with IMPORTING:
+        from transformers import AutoModelForCausalLM
 
     device = default_device()
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
@@ -75,8 +77,9 @@ def add_adapter(model: nn.Module, lora: LoraConfig, *, seed: int) -> Any:
     Raises:
         ConfigError: target modules that the model has not, or an unreadable starting adapter.
     """
-    from peft import LoraConfig as PeftLoraConfig
-    from peft import PeftModel, get_peft_model
+    with IMPORTING:
+        from peft import LoraConfig as PeftLoraConfig
+        from peft import PeftModel, get_peft_model
 
     with quiet_libraries(), torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -101,7 +104,8 @@ def add_adapter(model: nn.Module, lora: LoraConfig, *, seed: int) -> Any:
 
 def load_adapter(model: nn.Module, folder: Path) -> Any:
     """Put a saved adapter on a base model, frozen. Raises ModelError when the folder holds none that fits."""
-    from peft import PeftModel
+    with IMPORTING:
+        from peft import PeftModel
 
     with quiet_libraries():
         try:

@@ -4,26 +4,49 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+
+from tuneward.models.importing import IMPORTING
+
+_LOCK = threading.Lock()
+_blocks = 0
+_undo = ExitStack()
 
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence progress bars and warnings of the model libraries inside the block."""
-    from transformers.utils import logging
+    """Silence progress bars and warnings of the model libraries inside the block.
 
-    level = logging.get_verbosity()
-    bars = logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    What is silenced belongs to the whole process. Blocks of several threads may overlap: the first one silences, the
+    last one ends it, so that none puts back what another had put there.
+    """
+    global _blocks
+    with _LOCK:
+        if _blocks == 0:
+            _silence(_undo)
+        _blocks += 1
     try:
-        # The GGUF reader draws its own bar on stderr, past the libraries' switches.
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
+        with _LOCK:
+            _blocks -= 1
+            if _blocks == 0:
+                _undo.close()
+
+
+def _silence(undo: ExitStack) -> None:
+    with IMPORTING:
+        from transformers.utils import logging
+
+    undo.callback(logging.set_verbosity, logging.get_verbosity())
+    logging.set_verbosity_error()
+    if logging.is_progress_bar_enabled():
+        undo.callback(logging.enable_progress_bar)
+    logging.disable_progress_bar()
+    undo.enter_context(warnings.catch_warnings())
+    warnings.simplefilter("ignore")
+    # The GGUF reader draws its own bar on stderr, past the libraries' switches.
+    undo.enter_context(contextlib.redirect_stderr(io.StringIO()))

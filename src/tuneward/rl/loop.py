@@ -22,7 +22,7 @@ from tuneward.rl.measure import step_record
 from tuneward.rl.policy import Policy
 from tuneward.rl.rollout import OnSample, Rollout, roll_out
 from tuneward.rl.schedule import PromptSchedule
-from tuneward.rl.step import train_step
+from tuneward.rl.step import StepResult, train_step
 from tuneward.rl.stopping import Progress
 from tuneward.types import Grader, Prompt
 
@@ -35,6 +35,10 @@ class Hooks(Protocol):
 
     def emit(self, record: dict[str, Any]) -> None:
         """Write a record to every sink, and let the advisor see it."""
+        ...
+
+    def stepped(self, result: StepResult) -> None:
+        """Look at what was sampled in a step, and what came of it, before its record is written."""
         ...
 
     def evaluate(self, step: int, extra: dict[str, float]) -> tuple[float, float]:
@@ -119,6 +123,7 @@ def training_loop(
             progress.step = step
             seconds = time.perf_counter() - started
             progress.seconds_trained += seconds
+            hooks.stepped(result)
             hooks.emit(
                 step_record(
                     result,

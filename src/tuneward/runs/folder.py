@@ -49,6 +49,11 @@ class RunFolder:
         return self.path / "receipts.jsonl"
 
     @property
+    def rollouts(self) -> Path:
+        """What was sampled in each step, and how it was scored; missing when a run keeps none."""
+        return self.path / "rollouts.db"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 

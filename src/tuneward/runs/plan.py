@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from tuneward.config import Config, RolloutConfig
-from tuneward.engine.memory_plan import Budgets, Device, JobSize, MemoryPlan
+from tuneward.engine.memory_plan import Budgets, Device, MemoryPlan
 from tuneward.engine.merged import can_pack
 from tuneward.engine.planner import GIB, SAFE_SHARE, Job, require_budgets
 from tuneward.engine.shape import read_shape
@@ -18,6 +18,7 @@ from tuneward.models.load import default_device, set_threads
 from tuneward.models.memory import available_memory_bytes, resident_bytes, weights_bytes
 from tuneward.runs.folder import RunFolder
 from tuneward.runs.prepare import Prompts, make_schedule
+from tuneward.runs.sizes import RowSizes, reinforcement_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +60,19 @@ def describe_job(config: Config, prompts: Prompts, folder: Path) -> Job:
     Raises:
         ModelError, ConfigError: as `read_shape`.
     """
-    training, evaluation = config.training, config.evaluation
-    validation = prompts.validation[: evaluation.max_rows]
+    validation = prompts.validation[: config.evaluation.max_rows]
     on_gpu = default_device().type == "cuda"
     shape = read_shape(folder, config.model, config.lora)
     # Read after the libraries that the model's shape took are there.
     process = 0 if on_gpu else resident_bytes()
-    return Job(
-        shape,
-        JobSize(
-            prompts=min(training.prompts_per_step, len(prompts.train)),
-            samples_per_prompt=training.samples_per_prompt,
-            longest_prompt=max(len(prompt.token_ids) for prompt in prompts.train),
-            longest_completion=training.max_completion_tokens,
-            evaluation_prompts=len(validation),
-            evaluation_samples=evaluation.samples_per_prompt,
-            longest_evaluation_prompt=max(len(prompt.token_ids) for prompt in validation),
-        ),
-        Device(on_gpu, process, 0 if on_gpu else _converted_bytes(folder)),
-        samples_here=config.rollout.engine == "torch",
-        beta=training.beta,
-        reuse_forward=training.reuse_forward,
-        token_budget=training.token_budget,
-        can_merge=not on_gpu and can_pack(),
+    rows = RowSizes(
+        train=len(prompts.train),
+        validation=len(validation),
+        longest_prompt=max(len(prompt.token_ids) for prompt in prompts.train),
+        longest_validation_prompt=max(len(prompt.token_ids) for prompt in validation),
     )
+    device = Device(on_gpu, process, 0 if on_gpu else converted_bytes(folder))
+    return reinforcement_job(config, shape, rows, device, can_merge=not on_gpu and can_pack())
 
 
 def memory_limit(given: float | None, rollout: RolloutConfig | None = None) -> MemoryLimit:
@@ -132,7 +122,7 @@ def read_plan(manifest: dict[str, Any], run: RunFolder) -> Plan:
         ) from None
 
 
-def _converted_bytes(folder: Path) -> int:
+def converted_bytes(folder: Path) -> int:
     """Of weight files that are not in fp32: those that are, are used where they lie."""
     stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     return stored if stored < 0.9 * weights_bytes(folder, 4) else 0

@@ -16,6 +16,7 @@ from tuneward.engine.engine import Engine
 from tuneward.engine.forward import PackedModel
 from tuneward.errors import ConfigError, DataError, RunError
 from tuneward.models.chat import ChatTokenizer
+from tuneward.models.importing import IMPORTING
 from tuneward.models.load import add_adapter, load_adapter, load_base, set_threads
 from tuneward.models.resolve import resolve
 from tuneward.rl.policy import REFERENCE, Policy
@@ -87,7 +88,8 @@ def _render(rows: Sequence[Row], tokenizer: ChatTokenizer, limit: int, dropped: 
 
 
 def _check_context(config: Config, folder: Path) -> None:
-    from transformers import AutoConfig
+    with IMPORTING:
+        from transformers import AutoConfig
 
     context = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
     wanted = config.data.max_prompt_length + config.training.max_completion_tokens

@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tuneward.errors import RunError
 from tuneward.types import Grader, Receipt, Sample, Score, Verdict
@@ -70,9 +70,14 @@ def receipt_lines(scores: Sequence[Score]) -> list[bytes]:
     ]
 
 
-def _encoded(receipt: Receipt) -> str:
+def receipt_content(receipt: Receipt) -> dict[str, Any]:
+    """A receipt as plain values, with less of what a call that went well has printed."""
     content = dataclasses.asdict(receipt)
     if receipt.verdict is Verdict.OK:
         for tail in ("stdout_tail", "stderr_tail"):
             content[tail] = content[tail][-SHOWN_TAIL:]
-    return json.dumps(content, ensure_ascii=False)
+    return content
+
+
+def _encoded(receipt: Receipt) -> str:
+    return json.dumps(receipt_content(receipt), ensure_ascii=False)

@@ -24,6 +24,7 @@ from tuneward.rl.loop import training_loop
 from tuneward.rl.policy import Policy
 from tuneward.rl.prove import prove
 from tuneward.rl.rollout import OnSample, Rollout, roll_out
+from tuneward.rl.step import StepResult
 from tuneward.rl.stopping import Progress
 from tuneward.runs import checkpoint as checkpoints
 from tuneward.runs.eta import time_left
@@ -33,6 +34,7 @@ from tuneward.runs.plan import Plan
 from tuneward.runs.preflight import preflight_record
 from tuneward.runs.prepare import Prompts, make_schedule
 from tuneward.runs.reward_check import check_reward
+from tuneward.runs.rollouts import RolloutKeeper
 from tuneward.runs.sinks import MetricSink
 from tuneward.types import Grader
 
@@ -72,6 +74,8 @@ class Session:
     sinks: list[MetricSink]
     watcher: Watcher
     stop_requested: Callable[[], str | None]
+    rollouts: RolloutKeeper | None = None
+    """Writes down what is sampled, for people to read."""
     progress: Progress = dataclasses.field(default_factory=Progress)
     advisor: Advisor = dataclasses.field(default_factory=Advisor)
     failures: FailurePolicy = dataclasses.field(init=False)
@@ -98,7 +102,12 @@ class Session:
         self._write(record)
         for advice in self.advisor.observe(record):
             warning = {"kind": "warning", "step": record["step"], "code": advice.code, "severity": advice.severity}
-            self._write(warning | {"message": f"{advice.message} {advice.action}"})
+            self._write(warning | {"message": f"{advice.message} {advice.action}", "action": advice.action})
+
+    def stepped(self, result: StepResult) -> None:
+        """See `Hooks.stepped`."""
+        if self.rollouts is not None:
+            self.rollouts.keep(result.step, [result.rollout], result.signal.advantages.tolist())
 
     def evaluate(self, step: int, extra: dict[str, float]) -> tuple[float, float]:
         """See `Hooks.evaluate`."""
@@ -110,6 +119,8 @@ class Session:
         if is_best:
             message = f"best validation reward so far: {self.progress.best_reward:.3f}"
             self._write({"kind": "event", "step": step, "code": "new_best", "message": message})
+        if self.rollouts is not None:
+            self.rollouts.flush()
         folder = self.run.checkpoints
         saved = checkpoints.save_checkpoint(folder, step, self.policy, self._state())
         if is_best:
@@ -150,6 +161,8 @@ class Session:
         if self.config.reward.check:
             rows = [prompt.row for prompt in self.prompts.train]
             check_reward(self.grader, rows, self.config.reward, self._write)
+        if self.rollouts is not None:
+            self.rollouts.keep_prompts(self.prompts.validation[: self.config.evaluation.max_rows], "validation")
         base = self.evaluate_now(0, {})
         self.progress.note_evaluation(0, base.reward, self.config.evaluation)
         rollout = self._preflight(base)
@@ -175,13 +188,13 @@ class Session:
             )  # fmt: skip
             seen += len(chosen[-1].groups)
             step += 1
+        if self.rollouts is not None and chosen:
+            self.rollouts.keep(0, chosen)
         record = preflight_record(chosen, base)
         self._write(record)
         for advice in preflight_advice(**{key: value for key, value in record.items() if key not in ("kind", "step")}):
-            message = f"{advice.message} {advice.action}"
-            self._write(
-                {"kind": "warning", "step": 0, "code": advice.code, "severity": advice.severity, "message": message}
-            )
+            warning = {"kind": "warning", "step": 0, "code": advice.code, "severity": advice.severity}
+            self._write(warning | {"message": f"{advice.message} {advice.action}", "action": advice.action})
         if record["mixed_groups_share"] == 0 and not self.config.evaluation.allow_no_signal:
             raise TrainingError(
                 f"None of {seen} groups has completions with differing rewards (mean reward "
@@ -241,9 +254,11 @@ class Session:
         return True
 
     def close(self) -> None:
-        """Let go of what is scored in the background."""
+        """Let go of what is scored and written in the background."""
         if self.watch is not None:
             self.watch.close()
+        if self.rollouts is not None:
+            self.rollouts.close()
 
     @property
     def _on_sample(self) -> OnSample | None:

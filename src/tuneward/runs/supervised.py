@@ -17,7 +17,7 @@ import yaml
 
 from tuneward.config import SupervisedConfig, parse_section
 from tuneward.engine.attention import ATTENTION
-from tuneward.engine.memory_plan import Device, JobSize
+from tuneward.engine.memory_plan import Device
 from tuneward.engine.planner import Job, choose_budgets
 from tuneward.engine.shape import read_shape
 from tuneward.errors import ConfigError, RunError
@@ -36,6 +36,7 @@ from tuneward.runs.lessons import Lessons, load_lessons
 from tuneward.runs.plan import memory_limit
 from tuneward.runs.provenance import file_identity, machine, model_identity, versions
 from tuneward.runs.sinks import JsonlSink, build_sinks, rebuild_csv
+from tuneward.runs.sizes import RowSizes, supervised_job
 from tuneward.runs.supervised_session import SupervisedPlan, SupervisedSession, SupervisedWatcher
 
 
@@ -161,26 +162,16 @@ class _Parts:
         }
 
     def _job(self, lessons: Lessons) -> Job:
-        """As a reinforcement job that samples nothing."""
         config, on_gpu = self.config, default_device().type == "cuda"
-        size = JobSize(
-            prompts=min(config.training.rows_per_step, len(lessons.train)),
-            samples_per_prompt=1,
+        shape = read_shape(self.folder, config.model, config.lora)
+        rows = RowSizes(
+            train=len(lessons.train),
+            validation=len(lessons.validation),
             longest_prompt=lessons.longest_prompt,
-            longest_completion=lessons.longest_answer,
-            evaluation_prompts=len(lessons.validation),
-            evaluation_samples=1,
-            longest_evaluation_prompt=lessons.longest_prompt,
+            longest_validation_prompt=lessons.longest_prompt,
+            longest_answer=lessons.longest_answer,
         )
-        return Job(
-            read_shape(self.folder, config.model, config.lora),
-            size,
-            Device(on_gpu, 0 if on_gpu else resident_bytes(), 0),
-            samples_here=False,
-            reuse_forward=False,
-            token_budget=config.training.token_budget,
-            can_merge=False,
-        )
+        return supervised_job(config, shape, rows, Device(on_gpu, 0 if on_gpu else resident_bytes(), 0))
 
 
 def _run(

@@ -28,8 +28,10 @@ from tuneward.runs.prepare import Prompts, build_policy, check_data, load_prompt
 from tuneward.runs.provenance import file_identity, machine, model_identity, versions
 from tuneward.runs.receipts import ReceiptedGrader
 from tuneward.runs.rollout_engine import rollout_engine
+from tuneward.runs.rollouts import RolloutKeeper
 from tuneward.runs.session import Session, Watcher
 from tuneward.runs.sinks import JsonlSink, build_sinks, rebuild_csv
+from tuneward.runs.token_pieces import piece_lengths
 from tuneward.types import Grader
 
 
@@ -135,11 +137,15 @@ def _run(
         memory = MemoryCheck(job, plan)
         grader = ReceiptedGrader(parts.grader, run.receipts)
         stack.callback(grader.close)
+        rollouts = _rollout_keeper(run, parts.tokenizer) if config.run.keep_rollouts else None
         session = Session(
-            run, config, plan, memory, prompts, engine, policy, grader, parts.held_out, [], watcher, stop_requested
-        )
+            run, config, plan, memory, prompts, engine, policy, grader, parts.held_out, [], watcher, stop_requested,
+            rollouts,
+        )  # fmt: skip
         stack.callback(session.close)
         has_state = is_resumed and session.restore()
+        if rollouts is not None:
+            rollouts.remove_after(session.progress.step if has_state else -1)
         JsonlSink(run.metrics).truncate_after(session.progress.step if has_state else -1)
         rebuild_csv(run.path)
         session.sinks = build_sinks(config.run.sinks, run.path, run.name, config.model_dump(mode="json"))
@@ -161,6 +167,14 @@ def _run(
         ending = Ending(reason, is_complete, time.monotonic() - started, memory.to_json())
         finish(run, config, session.progress, prompts.validation, ending)
     return run
+
+
+def _rollout_keeper(run: RunFolder, tokenizer: ChatTokenizer) -> RolloutKeeper:
+    return RolloutKeeper(
+        run.rollouts,
+        pieces=lambda completion: piece_lengths(tokenizer, completion.token_ids, completion.text),
+        special=lambda token_id: tokenizer.decode_raw([token_id]),
+    )
 
 
 def _write_provenance(run: RunFolder, config: Config, prompts: Prompts, plan: Plan, parts: SessionParts) -> None:

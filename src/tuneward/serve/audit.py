@@ -24,6 +24,7 @@ _ASKING = re.compile(
     r"/v1/(chat/)?completions|/v1/responses(/input_tokens)?|/v1/fine_tuning/alpha/graders/(run|validate)"
     r"|/model/[^/]+/(invoke|invoke-with-response-stream|converse|converse-stream|count-tokens)|/listTagsForResource"
     r"|/2015-03-31/functions/[^/]+/invocations"
+    r"|/api/(compare|grade|forecast|preflight|rewards/test|data/inspect|data/logs/keys|jobs/code)"
 )
 """Posted, but they change nothing: calls of models and functions are counted in the metrics instead."""
 
@@ -57,12 +58,14 @@ def read_audit(
     principal: Admin,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     after: Annotated[int | None, Query(ge=1, lt=2**31, description="Id of the last entry of the page before.")] = None,
+    search: Annotated[str | None, Query(max_length=200, description="Part of an actor, an action or a target.")] = None,
+    refused: Annotated[bool, Query(description="Only requests that were refused or failed.")] = False,
 ) -> AuditPage:
     """The project's entries; administrators of the default project read everybody's."""
     trail: Trail = request.app.state.trail
     trail.flush()
     project_id = None if principal.project_id == DEFAULT_PROJECT else principal.project_id
-    entries = trail.entries(project_id, limit=limit + 1, before=after)
+    entries = trail.entries(project_id, limit=limit + 1, before=after, search=search, is_refused=refused)
     data = [AuditRecord.model_validate(entry, from_attributes=True) for entry in entries[:limit]]
     return AuditPage(data=data, has_more=len(entries) > limit)
 

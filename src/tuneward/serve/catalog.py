@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tuneward.accounts.principal import Principal
@@ -65,6 +66,16 @@ class Catalog(Protocol):
         """
         ...
 
+    @property
+    def loaded(self) -> list[str]:
+        """Base models in memory, by the name they have on this machine."""
+        ...
+
+    @property
+    def loaded_adapters(self) -> frozenset[Path]:
+        """Folders of the tuned models in memory that may be unloaded again."""
+        ...
+
     def close(self) -> None:
         """Stop the engines; safe to call twice."""
         ...
@@ -108,6 +119,16 @@ class FixedCatalog:
     async def use(self, _principal: Principal, name: str) -> AsyncIterator[ServedModel]:
         """See `Catalog.use`."""
         yield self._find(name)
+
+    @property
+    def loaded(self) -> list[str]:
+        """See `Catalog.loaded`."""
+        return [model.id for model in self.models if model.adapter is None]
+
+    @property
+    def loaded_adapters(self) -> frozenset[Path]:
+        """See `Catalog.loaded_adapters`; these stay."""
+        return frozenset()
 
     def close(self) -> None:
         """See `Catalog.close`."""

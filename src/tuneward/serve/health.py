@@ -32,7 +32,7 @@ async def healthz() -> dict[str, str]:
 @routes.get("/readyz")
 def readyz(services: Use) -> JSONResponse:
     """200 when requests can be served: the database answers and the home can be written; else 503 and why."""
-    checks = {"database": _database_answers(services.database), "home": _is_writable(services.home)}
+    checks = {"database": database_answers(services.database), "home": _is_writable(services.home)}
     is_ready = all(checks.values())
     body = {"status": "ready" if is_ready else "not ready", "checks": checks}
     return JSONResponse(body, 200 if is_ready else 503)
@@ -47,7 +47,8 @@ async def metrics(request: Request, services: Use) -> Response:
     return Response(await run_in_threadpool(counted.text), media_type=CONTENT_TYPE_LATEST)
 
 
-def _database_answers(database: Database) -> bool:
+def database_answers(database: Database) -> bool:
+    """Whether it can be read at this moment."""
     try:
         database.read(lambda session: session.execute(text("SELECT 1")).all(), patience_s=PROBE_PATIENCE_S)
     except StoreError:

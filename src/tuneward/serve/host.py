@@ -144,12 +144,18 @@ class ModelHost:
 
     @property
     def loaded(self) -> list[str]:
-        """Base models in memory, by name."""
+        """See `Catalog.loaded`."""
         return [self._names[folder] for folder in self._residents.loaded]
 
     def loaded_count(self) -> int:
         """How many base models are in memory."""
         return len(self.loaded)
+
+    @property
+    def loaded_adapters(self) -> frozenset[Path]:
+        """See `Catalog.loaded_adapters`."""
+        residents = self._residents.loaded.values()
+        return frozenset(file.folder for resident in residents for file in resident.adapters.loaded)
 
     def close(self) -> None:
         """See `Catalog.close`."""

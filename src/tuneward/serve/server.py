@@ -16,6 +16,9 @@ from tuneward.serve.protocol import Timeouts, protocol_with
 
 GRACE_S = 20
 """How long requests under way may go on once the server is told to stop."""
+STOPPING = "stopping"
+"""What an application's lifespan yields under this name is called when the server begins to stop: streams without an
+end of their own would be waited for otherwise."""
 HEADER_BYTES = 64 * 1024
 """All headers of a request together."""
 
@@ -24,7 +27,8 @@ def bind(host: str, port: int) -> socket.socket:
     """A listening address; port 0 takes any free one. Raises ConfigError when it cannot be had."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        made = socket.socket(family, socket.SOCK_STREAM)
+        # Said to be TCP: only then asyncio sends small packets at once, and answers do not wait 40 ms for their second.
+        made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
     except OSError as error:
@@ -135,3 +139,9 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self.is_up.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        stopping = self.lifespan.state.get(STOPPING)
+        if stopping is not None:
+            stopping()
+        await super().shutdown(sockets)

@@ -176,7 +176,7 @@ class Job(Base):
     """`jobName` of Bedrock; `ftjob-ID` where none was given. Unique in its project."""
     state: Mapped[JobState] = mapped_column(Text, index=True)
     dialect: Mapped[str]
-    """`openai` or `bedrock`: which of the two it was created through."""
+    """`openai`, `bedrock` or `tuneward`: which API it was created through, and whose words `request` has."""
     model: Mapped[str]
     """Base model or tuned model, as the caller named it."""
     spec: Mapped[dict[str, Any]]
@@ -186,13 +186,15 @@ class Job(Base):
     user_metadata: Mapped[dict[str, Any] | None]
     created_at: Mapped[float]
     updated_at: Mapped[float]
+    """Grows with everything that callers can see of it, its events included."""
     started_at: Mapped[float | None]
     """Training began for the first time."""
     finished_at: Mapped[float | None]
     phases: Mapped[dict[str, Any]]
     """Phase (`validation`, `data_processing`, `training`) → `{"started_at", "ended_at"}`."""
     progress: Mapped[dict[str, Any]]
-    """`step`, `total_steps`, `trained_tokens`, `estimated_finish`, `plan` and the newest numbers."""
+    """`step`, `total_steps`, `trained_tokens`, `estimated_finish`, `plan` and the newest numbers: `train`, `validation`;
+    `trend` of the training reward, `validations`: those of the base model and the best."""
     error: Mapped[dict[str, Any] | None]
     """`{"code", "message", "param"}`."""
     result_files: Mapped[list[Any]]
@@ -205,7 +207,11 @@ class Job(Base):
     lease_expires_at: Mapped[float | None]
     attempts: Mapped[int] = mapped_column(default=0)
     """Times in a row that its process ended without progress."""
-    __table_args__ = (UniqueConstraint("project_id", "name"), Index(None, "project_id", "created_at", "id"))
+    __table_args__ = (
+        UniqueConstraint("project_id", "name"),
+        Index(None, "project_id", "created_at", "id"),
+        Index(None, "project_id", "state", "created_at", "id"),
+    )
 
 
 class JobEvent(Base):

@@ -8,7 +8,7 @@ import pytest
 
 from tuneward.config import load_config
 from tuneward.errors import GraderError
-from tuneward.rewards.judge.rubric import Header, load_rubric, ready_made_rubrics
+from tuneward.rewards.judge.rubric import Header, load_rubric, parse_rubric, ready_made_rubrics
 from tuneward.rewards.judge.variables import MissingVariableError, values_of
 from tuneward.rewards.judge.verdict import Judgement, reward_of
 from tuneward.types import Row, Sample
@@ -22,6 +22,7 @@ def test_the_ready_made_rubrics_describe_themselves() -> None:
     for rubric in rubrics:
         assert rubric.description.endswith("?")
         assert "messages" in rubric.header.row_format
+        assert rubric.path is not None
         assert rubric.path.stem == rubric.name
         assert set(rubric.header.variables) == set(rubric.variables) >= {"prompt", "response"}
         assert rubric.header.criteria
@@ -31,11 +32,34 @@ def test_the_ready_made_rubrics_describe_themselves() -> None:
 def test_a_copy_of_a_rubric_works_like_the_original(tmp_path: Path) -> None:
     copy = tmp_path / "mine.md"
     original = load_rubric("summarization")
-    copy.write_bytes(original.path.read_bytes())
+    copy.write_text(original.source)
     assert load_rubric(copy).header == original.header
     assert load_rubric(str(copy)).digest == original.digest
-    copy.write_bytes(original.path.read_bytes() + b"\nMore.\n")
+    copy.write_text(original.source + "\nMore.\n")
     assert load_rubric(copy).digest != original.digest
+
+
+def test_a_text_is_the_same_rubric_as_a_file_with_it() -> None:
+    original = load_rubric("tone")
+    text = parse_rubric(original.source)
+    assert (text.header, text.body, text.digest) == (original.header, original.body, original.digest)
+    assert parse_rubric("Good?\r\n{{response}}").name == "custom"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Good?", "judge.rubric_text: the rubric never shows the completion"),
+        ("---\nscale: 2026-13-45\n---\n{{response}}", "front matter is not valid YAML"),
+        ("---\n" + "[" * 5_000 + "\n---\n{{response}}", "judge.rubric_text: the front matter"),
+        ("---\n? [a]\n: b\n---\n{{response}}", "judge.rubric_text: the front matter"),
+        ("---\n1: b\n---\n{{response}}", "judge.rubric_text: front matter"),
+        ("\ud800 {{response}} {{\ud800}}", "names no variable"),
+    ],
+)
+def test_any_text_is_a_rubric_or_refused_in_words(text: str, words: str) -> None:
+    with pytest.raises(GraderError, match=words):
+        parse_rubric(text)
 
 
 def test_a_file_needs_no_front_matter(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 /** What a tab of the job's page is given; each is the default export of `pages/job/TAB/index.tsx`. */
 
 import type { Signal } from "@preact/signals";
-import type { JobCard } from "../../lib/jobs";
+import type { JobDetail } from "./detail";
+import type { MetricStore } from "./metrics";
 
 export interface TabProps {
-  job: JobCard;
-  /** Fetch the card again, after something was done to the job. */
+  job: JobDetail;
+  /** Fetch the job again, after something was done to it. */
   reload: () => void;
-  /** Grows with every event of the job that is told live; read it to know when to look again. */
+  /** Grows with every message and state of the job that is told live; read it to know when to look again. */
   pulse: Signal<number>;
+  /** Numbers of its steps and evaluations, kept up to date. */
+  metrics: MetricStore;
 }

@@ -11,6 +11,7 @@ from torch import nn
 
 from tuneward.engine.attention import ATTENTION, register
 from tuneward.errors import ModelError
+from tuneward.models.importing import IMPORTING
 from tuneward.models.load import default_device
 from tuneward.models.memory import available_memory_bytes
 from tuneward.models.quiet import quiet_libraries
@@ -80,7 +81,8 @@ def free_memory_bytes() -> int:
 
 def size_of(folder: Path, name: str) -> ModelSize:
     """Count a model from its configuration. Raises ModelError when it is no causal language model."""
-    from transformers import AutoConfig, AutoModelForCausalLM
+    with IMPORTING:
+        from transformers import AutoConfig, AutoModelForCausalLM
 
     register()
     with quiet_libraries(), torch.device("meta"):

@@ -10,9 +10,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tuneward.config import Config, ConnectionConfig, SupervisedConfig, parse_config, parse_section
+from tuneward.config import Config, SupervisedConfig, parse_config, parse_section
 from tuneward.errors import DataError, RunError
 from tuneward.jobs.inputs import Inputs
+from tuneward.jobs.judge_connection import connect_judges
 from tuneward.jobs.process.context import JobContext
 
 WANDB_SETTINGS = {"project": "WANDB_PROJECT", "entity": "WANDB_ENTITY", "name": "WANDB_NAME"}
@@ -35,7 +36,7 @@ def build_config(context: JobContext, inputs: Inputs) -> Config | SupervisedConf
     tree["run"] = tree.get("run", {}) | {"root": str(context.home), "name": context.run_path.name}
     if spec.method == "supervised":
         return parse_section(SupervisedConfig, tree, "hyperparameters")
-    _connect_judges(tree.get("reward", {}), context.config.judges)
+    connect_judges(tree.get("reward", {}), context.config.judges)
     return parse_config(tree, "hyperparameters")
 
 
@@ -64,14 +65,6 @@ def _shape(adapter: Path) -> dict[str, Any]:
         return {"r": found["r"], "alpha": found["lora_alpha"]}
     except (OSError, ValueError, KeyError):
         raise DataError("The model to start from cannot be read; name another one.") from None
-
-
-def _connect_judges(reward: dict[str, Any], judges: ConnectionConfig | None) -> None:
-    """Graders that are models find theirs where the server's configuration says, unless the job says."""
-    parts = (reward.get("compose") or {}).get("parts", {})
-    for grader in (reward, reward.get("held_out") or {}, *parts.values()):
-        if judges is not None and (grader.get("openai") or grader.get("judge")):
-            grader.setdefault("connection", judges.model_dump(mode="json"))
 
 
 def _logs_to_wandb(context: JobContext) -> bool:

@@ -53,7 +53,7 @@ def succeed(context: JobContext, publisher: Publisher, watcher: JobWatcher, run:
         end_phases(job)
         job.progress = {**job.progress, "estimated_finish": None}
         give_back(session, job)
-        finished(session, job)
+        finished(session, job, publisher.model_name)
 
     context.journal.write(end)
 

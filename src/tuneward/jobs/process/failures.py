@@ -49,10 +49,10 @@ def describe(error: Exception, context: JobContext) -> JobFailedError:
         failure = JobFailedError(
             "internal_error", f"The job ended with an unexpected {kind}; the worker's log has more."
         )
-    return JobFailedError(failure.code, _without_paths(failure.message, context), failure.param)
+    return JobFailedError(failure.code, without_paths(failure.message, context), failure.param)
 
 
-def _without_paths(message: str, context: JobContext) -> str:
+def without_paths(message: str, context: JobContext) -> str:
     """Callers know their files by other names, and should not learn where the server keeps things."""
     folder = context.home / "inputs"
     for path, name in (

@@ -88,7 +88,7 @@ class Publisher:
         return (lambda: _delete(folders)) if folders else None
 
     def _make_model(self, session: Session, job: Job, step: int) -> None:
-        if session.scalar(select(Model.id).where(Model.job_id == job.id)) is not None:
+        if session.scalar(select(Model.id).where(Model.name == self.model_name)) is not None:
             return
         custom = self._context.spec.custom_name or self.model_name
         taken = select(Model.id).where(Model.project_id == job.project_id, Model.custom_name == custom)
@@ -96,6 +96,14 @@ class Publisher:
             message = f'A model named "{custom}" has been made meanwhile; this one is called {custom}-{job.id}.'
             tell(session, job, "name_taken", message, level="warn")
             custom = f"{custom}-{job.id}"
+        adapter = self._context.relative(self.folder(step))
+        deployed = session.scalar(select(Model).where(Model.project_id == job.project_id, Model.adapter == adapter))
+        if deployed is not None:
+            # Two models of one folder would be deleted together. Its checkpoint still answers to the old name.
+            deployed.name, deployed.custom_name = self.model_name, custom
+            session.flush()
+            tell(session, job, "model", f"New fine-tuned model created: {self.model_name}")
+            return
         session.add(
             Model(
                 id=new_id(),
@@ -105,7 +113,7 @@ class Publisher:
                 custom_name=custom,
                 base_model=self._context.spec.base_model,
                 step=step,
-                adapter=self._context.relative(self.folder(step)),
+                adapter=adapter,
                 created_at=time.time(),
             )
         )
@@ -149,8 +157,8 @@ def _delete(folders: list[Path]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def finished(session: Session, job: Job) -> None:
+def finished(session: Session, job: Job, model_name: str) -> None:
     """The job has succeeded with its model."""
-    job.model_id = session.scalar(select(Model.id).where(Model.job_id == job.id))
+    job.model_id = session.scalar(select(Model.id).where(Model.name == model_name))
     enter(session, job, "succeeded")
     tell(session, job, "succeeded", "The job has successfully completed")

@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from tuneward.config import Config, SupervisedConfig
 from tuneward.data import Code, DataReport, Problem
+from tuneward.data.checks import validate as validate_rows
 from tuneward.data.problems import Severity
+from tuneward.data.row_kinds import CONVERSATIONS
 from tuneward.engine.planner import GIB, require_budgets
 from tuneward.errors import (
     ConfigError,
@@ -26,7 +28,9 @@ from tuneward.jobs.journal import tell
 from tuneward.jobs.phases import begin_phase, end_phases
 from tuneward.jobs.process.configure import build_config
 from tuneward.jobs.process.context import AskedToEndError, JobContext, JobFailedError
+from tuneward.jobs.process.failures import without_paths
 from tuneward.jobs.queue import give_back
+from tuneward.jobs.row_report import save_row_report, without_path
 from tuneward.jobs.service import enter
 from tuneward.models.chat import ChatTokenizer
 from tuneward.models.load import default_device, set_threads
@@ -39,6 +43,7 @@ from tuneward.runs.plan import describe_job
 from tuneward.runs.prepare import Prompts, check_data, load_prompts
 from tuneward.runs.reward_check import check_reward
 from tuneward.store.tables import Job
+from tuneward.types import Row
 
 NAMED_LINES = 5
 """Bad lines that a failure names."""
@@ -133,9 +138,7 @@ def _resolve(config: Config | SupervisedConfig) -> Path:
 
 def _check_rows(context: JobContext, config: Config, inputs: Inputs, tokenizer: ChatTokenizer) -> None:
     report = check_data(config, tokenizer)
-    errors = [problem for problem in report.problems if problem.severity is Severity.ERROR]
-    if errors:
-        raise _row_failure(errors, report, inputs)
+    _keep_report(context, report, inputs)
     train = report.train
     rows = f"{train.usable} training rows"
     if report.validation is not None:
@@ -143,7 +146,15 @@ def _check_rows(context: JobContext, config: Config, inputs: Inputs, tokenizer: 
     left_out = train.too_long + (report.validation.too_long if report.validation else 0)
     if left_out:
         rows += f"; {left_out} longer than {report.max_prompt_length} tokens are left out"
-    context.journal.event("data", f"Data: {rows}", data={"train": train.to_json()})
+    context.journal.event("data", f"Data: {rows}", data={"train": without_path(train)})
+
+
+def _keep_report(context: JobContext, report: DataReport, inputs: Inputs) -> None:
+    """Raises JobFailedError when the report has errors."""
+    save_row_report(context.home, report, inputs, clean=lambda text: without_paths(text, context))
+    errors = [problem for problem in report.problems if problem.severity is Severity.ERROR]
+    if errors:
+        raise _row_failure(errors, report, inputs)
     warnings = [problem for problem in report.problems if problem.severity is Severity.WARNING]
     for number, problem in enumerate(warnings[:TOLD_WARNINGS]):
         context.journal.event("data_warning", _sentence(problem, inputs), key=f"data_warning {number}", level="warn")
@@ -170,6 +181,14 @@ def _sentence(problem: Problem, inputs: Inputs) -> str:
 
 
 def _check_lessons(context: JobContext, config: SupervisedConfig, inputs: Inputs, tokenizer: ChatTokenizer) -> None:
+    report = validate_rows(
+        inputs.train,
+        inputs.validation,
+        count_tokens=lambda row: _conversation_tokens(row, tokenizer),
+        max_prompt_length=config.data.max_row_tokens,
+        kind=CONVERSATIONS,
+    )
+    _keep_report(context, report, inputs)
     try:
         lessons = load_lessons(config, tokenizer)
     except DataError as error:
@@ -180,6 +199,13 @@ def _check_lessons(context: JobContext, config: SupervisedConfig, inputs: Inputs
     if lessons.dropped:
         rows += f"; {len(lessons.dropped)} longer than {config.data.max_row_tokens} tokens are left out"
     context.journal.event("data", f"Data: {rows}")
+
+
+def _conversation_tokens(row: Row, tokenizer: ChatTokenizer) -> int:
+    """Up to the last answer."""
+    answers = [index for index, message in enumerate(row.messages) if message["role"] == "assistant"]
+    prompt, answer = tokenizer.render_answer(row.messages[: answers[-1] + 1], tools=row.tools, where=f"row {row.id}")
+    return len(prompt) + len(answer)
 
 
 def _check_memory(config: Config, prompts: Prompts, model: Path) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from tuneward.jobs.phases import begin_phase
 from tuneward.jobs.process.context import JobContext, without_timing
 from tuneward.jobs.process.publishing import Publisher
+from tuneward.jobs.trend import Trend
 from tuneward.records import Record
 from tuneward.runs.checkpoint import newest_whole, step_of
 from tuneward.runs.folder import RunFolder
@@ -40,6 +41,9 @@ class JobWatcher:
         self._records: dict[tuple[str, int], Record] = {}
         """(kind, step) → the newest record."""
         self._trained_tokens = 0
+        self._metric = "loss" if context.spec.method == "supervised" else "reward_mean"
+        self._trend = Trend()
+        self._validations: dict[str, Any] = {}
         self._total_steps = 0
         self._saved_step = -1
 
@@ -127,11 +131,12 @@ class JobWatcher:
                 "step": record["step"],
                 "trained_tokens": self._trained_tokens,
                 "train": without_timing(record),
+                "trend": self._trend_with(record),
             }
             left_s = record.get("timing", {}).get("eta_s")
             now["estimated_finish"] = None if left_s is None else time.time() + left_s
         elif record["kind"] == "evaluation":
-            now = {"validation": without_timing(record)}
+            now = {"validation": without_timing(record), "validations": self._validations_with(record)}
 
         def update(_session: Session, job: Job) -> None:
             job.progress = {**job.progress, **now}
@@ -139,6 +144,22 @@ class JobWatcher:
 
         if now:
             self._context.journal.add(update)
+
+    def _trend_with(self, record: Record) -> dict[str, Any]:
+        value = record.get(self._metric)
+        if value is not None:
+            self._trend.add(record["step"], value)
+        return self._trend.told()
+
+    def _validations_with(self, record: Record) -> dict[str, Any]:
+        """The base model's result, the best one since, and its step."""
+        value, step = record.get(self._metric), record["step"]
+        best = self._validations.get("best")
+        if value is not None and step == 0:
+            self._validations = {**self._validations, "base": value}
+        elif value is not None and (best is None or (value < best if self._metric == "loss" else value > best)):
+            self._validations = {**self._validations, "best": value, "best_step": step}
+        return self._validations
 
     def _sentence(self, record: Record) -> str:
         """Source of the step's wording: OpenAI RFT contract, 3.7."""

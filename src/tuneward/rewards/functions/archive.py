@@ -9,8 +9,9 @@ import io
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from tuneward.rewards.functions.problems import InvalidFunctionError
 
@@ -29,12 +30,18 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 
 def pack_file(name: str, source: bytes) -> bytes:
     """An archive of one file; the same file always gives the same bytes, hence the same hash."""
+    return pack_files({name: source})
+
+
+def pack_files(files: Mapping[str, bytes]) -> bytes:
+    """An archive of files by path; the same files, in any order, always give the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        info = zipfile.ZipInfo(name, _TIME)
-        info.external_attr = (stat.S_IFREG | 0o644) << 16
-        info.compress_type = zipfile.ZIP_DEFLATED
-        archive.writestr(info, source)
+        for name in sorted(files):
+            info = zipfile.ZipInfo(name, _TIME)
+            info.external_attr = (stat.S_IFREG | 0o644) << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, files[name])
     return buffer.getvalue()
 
 
@@ -46,6 +53,20 @@ def list_files(data: bytes) -> list[str]:
     """
     with _opened(data) as archive:
         return [str(path) for path, entry in _checked(archive, data) if not entry.is_dir()]
+
+
+def read_files(data: bytes) -> dict[str, bytes]:
+    """The files of an archive by path, in memory. Raises InvalidFunctionError as `unpack`."""
+    with _opened(data) as archive:
+        entries = list(_checked(archive, data))
+        content: dict[str, bytes] = {}
+        left = UNPACKED_LIMIT_BYTES
+        for path, entry in entries:
+            if not entry.is_dir():
+                buffer = io.BytesIO()
+                left -= _copy(archive, entry, buffer, left)
+                content[str(path)] = buffer.getvalue()
+    return content
 
 
 def unpack(data: bytes, folder: Path) -> None:
@@ -134,15 +155,20 @@ def _check_kind(entry: zipfile.ZipInfo) -> None:
 
 
 def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, left: int) -> int:
+    with target.open("xb") as file:
+        return _copy(archive, entry, file, left)
+
+
+def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: IO[bytes], left: int) -> int:
     """Unpack one file, counting what really comes out: the sizes in an archive are only claims."""
     written = 0
     try:
-        with archive.open(entry) as source, target.open("xb") as file:
+        with archive.open(entry) as source:
             while chunk := source.read(CHUNK_BYTES):
                 written += len(chunk)
                 if written > left:
                     raise InvalidFunctionError(f"The archive unpacks to more than {UNPACKED_LIMIT_BYTES >> 20} MiB.")
-                file.write(chunk)
+                target.write(chunk)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise InvalidFunctionError(f'The archive is damaged at "{entry.filename}" ({error}).') from None
     return written

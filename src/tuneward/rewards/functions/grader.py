@@ -10,7 +10,7 @@ from tuneward.rewards.functions.registry import FunctionRegistry
 from tuneward.types import Grader
 
 
-def build_function_grader(config: GraderConfig) -> Grader:
+def build_function_grader(config: GraderConfig, functions: FunctionRegistry | None = None) -> Grader:
     """Grader for `reward.function`. Bare names and accounts 00000000… are local, any other ARN is AWS Lambda's.
 
     A local function keeps its own limits unless `timeout_s` or `memory_mb` are given and lower; `workers` that are not
@@ -24,7 +24,7 @@ def build_function_grader(config: GraderConfig) -> Grader:
     given = config.model_fields_set
     if reference.is_local:
         caller: Caller = LocalFunction(
-            FunctionRegistry(),
+            functions or FunctionRegistry(),
             config.function,
             workers=config.workers if "workers" in given else None,
             timeout_s=config.timeout_s if "timeout_s" in given else None,

@@ -5,29 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import uuid
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from tuneward.rewards.functions.configuration import FunctionConfiguration
-from tuneward.rewards.functions.log import call_report, tail
+from tuneward.rewards.functions.log import ERROR_TYPES, TASK_ROOT, call_report, tail, without_folders
 from tuneward.rewards.functions.registry import FunctionRegistry
 from tuneward.rewards.functions.store import CodeFolder
 from tuneward.rewards.pool import ProcessPool, UnloadableError
 from tuneward.rewards.process import Call
 from tuneward.rewards.program import Program
 from tuneward.types import Json, Verdict
-
-ERROR_TYPES = {
-    "timeout": "Sandbox.Timedout",
-    "oom": "Runtime.OutOfMemory",
-    "unserialisable": "Runtime.MarshalError",
-    "too_large": "Function.ResponseSizeTooLarge",
-}
-"""`errorType` of calls that ended without the function's own exception; every other one is `Runtime.ExitError`."""
-
 
 LOAD_ERROR_TYPES = {
     "raised": "Runtime.ImportModuleError",
@@ -37,9 +27,6 @@ LOAD_ERROR_TYPES = {
     "oom": "Runtime.OutOfMemory",
 }
 """The same for code that does not load, by kind of the load report."""
-
-TASK_ROOT = "/var/task"
-"""Where the code lies on AWS Lambda; stands in stack traces for the folder here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +154,7 @@ def unloadable(registry: FunctionRegistry, reference: str, error: UnloadableErro
     configuration = registry.get(reference)
     request_id = str(uuid.uuid4())
     kind = LOAD_ERROR_TYPES.get(error.kind, "Runtime.ExitError")
-    text = re.sub(rf"\S*/{re.escape(configuration.name)}/code/[0-9a-f]{{64}}", TASK_ROOT, str(error))
+    text = without_folders(str(error))
     call = Call("unloadable", stderr_tail=f"[ERROR] {kind}: {text}")
     report = call_report(call, request_id, configuration.version, configuration.memory_mb)
     with contextlib.suppress(OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import math
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,19 +21,47 @@ TAIL_BYTES = 4096
 
 POLL_S = 0.2
 
+TASK_ROOT = "/var/task"
+"""Where the code lies on AWS Lambda; stands in stack traces for the folder here."""
+
+_CODE_FOLDER = re.compile(r"(?:/[^\s\"'/]+)*/code/[0-9a-f]{64}")
+
+ERROR_TYPES = {
+    "timeout": "Sandbox.Timedout",
+    "oom": "Runtime.OutOfMemory",
+    "unserialisable": "Runtime.MarshalError",
+    "too_large": "Function.ResponseSizeTooLarge",
+}
+"""`errorType` of calls that ended without the function's own exception; every other one is `Runtime.ExitError`."""
+
+
+def _status(call: Call) -> str:
+    """What a REPORT adds for a call that failed."""
+    if call.kind == "answer":
+        return ""
+    if call.kind == "timeout":
+        return "\tStatus: timeout"
+    named = str(call.detail.get("type") or ERROR_TYPES.get(call.kind, "Runtime.ExitError"))
+    return f"\tStatus: error\tError Type: {' '.join(named.split())[:100]}"
+
+
+def without_folders(text: str) -> str:
+    """A text with the folder that code lies in on this machine named as it is on AWS Lambda."""
+    return _CODE_FOLDER.sub(TASK_ROOT, text)
+
 
 def call_report(call: Call, request_id: str, version: str, memory_mb: int) -> str:
     """One call as log lines: START, the ends of both output streams (4 KB each), END, REPORT."""
     duration_ms = call.wall_s * 1000
     lines = [f"START RequestId: {request_id} Version: {version}"]
-    lines += [text.rstrip("\n") for text in (call.stdout_tail, call.stderr_tail) if text]
+    lines += [without_folders(text.rstrip("\n")) for text in (call.stdout_tail, call.stderr_tail) if text]
     if call.kind == "timeout":
         lines.append(f"{request_id} Task timed out after {call.wall_s:.2f} seconds")
     lines += [
         f"END RequestId: {request_id}",
         f"REPORT RequestId: {request_id}\tDuration: {duration_ms:.2f} ms\t"
         f"Billed Duration: {math.ceil(duration_ms)} ms\tMemory Size: {memory_mb} MB\t"
-        f"Max Memory Used: {call.peak_memory_bytes >> 20} MB",
+        f"Max Memory Used: {call.peak_memory_bytes >> 20} MB{_status(call)}",
     ]
     return "\n".join(lines) + "\n"
 

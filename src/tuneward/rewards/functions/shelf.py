@@ -48,6 +48,10 @@ class FunctionShelf:
         parsed = self.parse(reference)
         return resolve(self._record(parsed.name), parsed.qualifier)
 
+    def names(self) -> list[str]:
+        """Of every function, in order."""
+        return self._store.names()
+
     def functions(self) -> list[FunctionConfiguration]:
         """`$LATEST` of every function, by name."""
         records = (self._store.read(name) for name in self._store.names())

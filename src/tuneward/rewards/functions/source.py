@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,11 @@ def read_source(file: Path) -> FunctionSource:
         data = pack_file(file.name, data)
     elif file.suffix != ".zip":
         raise InvalidFunctionError(f"{file}: expected a .zip archive or a .py file.")
-    top = [path for path in list_files(data) if path.endswith(".py") and "/" not in path]
+    return FunctionSource(data, suggested_handler(list_files(data)))
+
+
+def suggested_handler(paths: Iterable[str]) -> str:
+    """`MODULE.lambda_handler`: of the only Python file at the top, else of `lambda_function.py`."""
+    top = [path for path in paths if path.endswith(".py") and "/" not in path]
     module = top[0] if len(top) == 1 else DEFAULT_MODULE
-    return FunctionSource(data, f"{module.removesuffix('.py')}.{HANDLER_FUNCTION}")
+    return f"{module.removesuffix('.py')}.{HANDLER_FUNCTION}"

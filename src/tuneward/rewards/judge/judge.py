@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 
-from tuneward.config.reward import GraderConfig
+from tuneward.config.reward import GraderConfig, JudgeConfig
 from tuneward.errors import GraderError, did_you_mean
 from tuneward.rewards.judge.cache import Cache
 from tuneward.rewards.judge.client import ModelClient, build_client
 from tuneward.rewards.judge.injection import suspicions
 from tuneward.rewards.judge.prompt import RULES, judge_messages
-from tuneward.rewards.judge.rubric import Rubric, load_rubric
+from tuneward.rewards.judge.rubric import Rubric, load_rubric, parse_rubric
 from tuneward.rewards.judge.tally import CastVote, decide, measure, usage
 from tuneward.rewards.judge.threads import DaemonThreads
 from tuneward.rewards.judge.variables import RESPONSE, MissingVariableError, as_text, values_of
@@ -49,7 +49,7 @@ class JudgeGrader:
         assert config.judge is not None
         self._judge = config.judge
         self._connection = config.connection
-        self._rubric = load_rubric(config.judge.rubric)
+        self._rubric = rubric_of(config.judge)
         _check_fields(self._judge.variables, self._rubric)
         self._scale = config.judge.scale or self._rubric.header.scale
         if self._scale[1] <= self._scale[0]:
@@ -163,6 +163,11 @@ class JudgeGrader:
             limits=self._limits,
             isolation="remote",
         )
+
+
+def rubric_of(judge: JudgeConfig) -> Rubric:
+    """The rubric that a judge goes by. Raises GraderError when it cannot be used."""
+    return load_rubric(judge.rubric) if judge.rubric_text is None else parse_rubric(judge.rubric_text)
 
 
 def _check_fields(fields: dict[str, str], rubric: Rubric) -> None:

@@ -93,9 +93,12 @@ class Rubric:
     header: Header
     body: str
     """Markdown with variables in double braces."""
-    path: Path
+    path: Path | None
+    """None: it came as a text."""
+    source: str
+    """The whole file or text."""
     digest: str
-    """SHA-256 of the file, hexadecimal."""
+    """SHA-256 of the file or text, hexadecimal."""
 
     @property
     def name(self) -> str:
@@ -136,55 +139,74 @@ def ready_made_rubrics() -> list[Rubric]:
     return [_read(path) for path in sorted(READY_MADE.glob("*.md"))]
 
 
+def parse_rubric(text: str, place: str = "judge.rubric_text") -> Rubric:
+    """The rubric that a text is.
+
+    Args:
+        place: where the text stands, for messages.
+
+    Raises:
+        GraderError: it cannot be used; says where and why.
+    """
+    return _parse(text.encode("utf-8", "surrogatepass"), text, place, "custom", None)
+
+
 def _read(path: Path) -> Rubric:
     try:
         content = path.read_bytes()
-        text = content.decode().replace("\r\n", "\n").removeprefix("\ufeff")
+        text = content.decode()
     except FileNotFoundError:
         raise GraderError(f"{path}: no such rubric file. Correct judge.rubric.") from None
     except OSError as error:
         raise GraderError(f"{path}: cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError as error:
         raise GraderError(f"{path}: not UTF-8 text (byte {error.start}).") from None
+    return _parse(content, text, str(path), path.stem, path)
+
+
+def _parse(content: bytes, text: str, place: str, name: str, path: Path | None) -> Rubric:
+    text = text.replace("\r\n", "\n").removeprefix("\ufeff")
     found = _FRONT_MATTER.match(text)
     front, body = (found[1], found[2]) if found else ("", text)
-    _check_variables(path, body, text.count("\n") - body.count("\n"))
-    rubric = Rubric(_header(path, front), body, path, hashlib.sha256(content).hexdigest())
+    _check_variables(place, body, text.count("\n") - body.count("\n"))
+    rubric = Rubric(_header(place, name, front), body, path, text, hashlib.sha256(content).hexdigest())
     declared = rubric.header.variables
     if declared and set(declared) != set(rubric.variables):
         odd = sorted(set(declared) ^ set(rubric.variables))
-        raise GraderError(f"{path}: variables and text disagree about {', '.join(odd)}. Name what the text uses.")
+        raise GraderError(f"{place}: variables and text disagree about {', '.join(odd)}. Name what the text uses.")
     return rubric
 
 
-def _header(path: Path, front: str) -> Header:
+def _header(place: str, name: str, front: str) -> Header:
     try:
         tree = yaml.safe_load(front) if front else {}
-    except yaml.YAMLError as error:
-        raise GraderError(f"{path}: the front matter is not valid YAML: {' '.join(str(error).split())}.") from None
+    except (yaml.YAMLError, ValueError) as error:  # the latter for a date such as 2026-13-45
+        raise GraderError(f"{place}: the front matter is not valid YAML: {' '.join(str(error).split())}.") from None
+    except RecursionError:
+        raise GraderError(f"{place}: the front matter is nested too deeply.") from None
     if not isinstance(tree, dict):
-        raise GraderError(f"{path}: the front matter holds no keys and values.")
+        raise GraderError(f"{place}: the front matter holds no keys and values.")
     try:
-        return Header.model_validate({"name": path.stem, **tree})
+        return Header.model_validate({"name": name, **tree})
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))
         reason = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             reason = f"unknown key{did_you_mean(str(problem['loc'][-1]), Header.model_fields) or '.'}"
-        raise GraderError(f"{path}: front matter, {key or 'as a whole'}: {reason.rstrip('.')}.") from None
+        raise GraderError(f"{place}: front matter, {key or 'as a whole'}: {reason.rstrip('.')}.") from None
 
 
-def _check_variables(path: Path, body: str, lines_before: int) -> None:
+def _check_variables(place: str, body: str, lines_before: int) -> None:
     names = []
     for found in _BRACES.finditer(body):
         name = found[1].strip()
         if not _VARIABLE.fullmatch(name):
             line = lines_before + body.count("\n", 0, found.start()) + 1
-            raise GraderError(f"{path}, line {line}: {found[0]} names no variable. Write it like {{{{prompt}}}}.")
+            raise GraderError(f"{place}, line {line}: {found[0]} names no variable. Write it like {{{{prompt}}}}.")
         names.append(name)
     if RESPONSE not in names:
-        raise GraderError(f"{path}: the rubric never shows the completion. Put {{{{{RESPONSE}}}}} where it belongs.")
+        raise GraderError(f"{place}: the rubric never shows the completion. Put {{{{{RESPONSE}}}}} where it belongs.")
 
 
 def _rising(scale: Scale) -> Scale:

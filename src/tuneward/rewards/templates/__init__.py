@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,19 @@ FOLDER = Path(__file__).parent
 
 DEAR_CALLS: dict[str, dict[str, float]] = {"code_tests": {"batch_size": 8, "timeout_s": 300}}
 """Templates whose samples take long → limits that suit them, unless the configuration gives its own."""
+
+
+_ROW_FIELD = re.compile(r'field_of\(sample, "(\w+)"\)')
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One constant of a template, with what it means."""
+
+    name: str
+    value: str
+    """As it stands in the file."""
+    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +50,37 @@ class Template:
         """First line of the documentation."""
         return self.documentation.partition("\n")[0]
 
+    @property
+    def source(self) -> str:
+        """The file."""
+        return self.path.read_text(encoding="utf-8")
+
+    @property
+    def row_fields(self) -> tuple[str, ...]:
+        """Fields that it looks for in rows."""
+        return tuple(dict.fromkeys(_ROW_FIELD.findall(self.source)))
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """Constants at the top of the file that are there to be changed in a copy."""
+        body = ast.parse(self.path.read_bytes()).body
+        return tuple(_settings(body))
+
 
 def ready_made_templates() -> tuple[Template, ...]:
     """Every template, by name."""
     return tuple(Template(path.stem, path) for path in sorted(FOLDER.glob("[a-z]*.py")))
+
+
+def _settings(body: Sequence[ast.stmt]) -> Iterator[Setting]:
+    """Assignments of a constant that are followed by a text about it."""
+    for statement, following in itertools.pairwise(body):
+        match statement, following:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value),
+                ast.Expr(value=ast.Constant(value=str(meaning))),
+            ):
+                yield Setting(name, ast.unparse(value), " ".join(meaning.split()))
 
 
 def find_template(name: str) -> Template:

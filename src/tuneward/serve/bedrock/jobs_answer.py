@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from tuneward.jobs.spec import JobSpec
 from tuneward.jobs.states import State
 from tuneward.serve.bedrock.hyperparameters import reinforcement_parameters, supervised_parameters
 from tuneward.serve.bedrock.names import Names
 from tuneward.serve.bedrock.pages import timestamp, without_none
+from tuneward.serve.bedrock.sources import data_of
 from tuneward.store.tables import Job
 
 Status = Literal["InProgress", "Completed", "Failed", "Stopping", "Stopped"]
@@ -96,20 +98,27 @@ def job_summary(job: Job, names: Names) -> dict[str, Any]:
 
 def settings_of(job: Job) -> dict[str, Any]:
     """What a job and the model that it makes have in common: data, method and hyperparameters, those that were not
-    given included. A job that OpenAI's API made has no addresses of data; these members are there, and empty."""
+    given included. An uploaded file has no address; the members for addresses are there all the same, and empty."""
     request = job.request if job.dialect == "bedrock" else {}
+    data = data_of(JobSpec.model_validate(job.spec))
     settings = {
         "customizationType": customization_type(job),
-        "trainingDataConfig": request.get("trainingDataConfig", {}),
-        "validationDataConfig": request.get("validationDataConfig", {"validators": []}),
-        "outputDataConfig": request.get("outputDataConfig", {"s3Uri": ""}),
+        **{name: request.get(name, known) for name, known in data.items()},
     }
     config = job.spec["config"]
     if job.spec["method"] == "supervised":
         return {**settings, "hyperParameters": supervised_parameters(config) | request.get("hyperParameters", {})}
-    given = request.get("customizationConfig", {}).get("rftConfig", {})
+    given = request.get("customizationConfig", {}).get("rftConfig") or _grader(config)
     parameters = reinforcement_parameters(config) | given.get("hyperParameters", {})
     return {**settings, "customizationConfig": {"rftConfig": {**given, "hyperParameters": parameters}}}
+
+
+def _grader(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The reward of a job that another API made, where it is a function with an ARN; there is no word for others."""
+    function = (config.get("reward") or {}).get("function")
+    if not isinstance(function, str) or not function.startswith("arn:"):
+        return {}
+    return {"graderConfig": {"lambdaGrader": {"lambdaArn": function}}}
 
 
 def status_of(job: Job) -> Status:

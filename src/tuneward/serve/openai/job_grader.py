@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuneward.errors import GraderError
 from tuneward.jobs.problems import InvalidRequestError
-from tuneward.rewards.functions.reference import parse_reference
 from tuneward.rewards.openai import InvalidGraderError, validate_grader
+from tuneward.serve.job_parts.functions import check_function
 from tuneward.serve.openai.job_reward import own_reward
 from tuneward.serve.services import Services
 from tuneward.types import Json
@@ -39,7 +38,7 @@ def reward_of(grader: Mapping[str, Json], services: Services, project_id: str) -
         own = own_reward(
             grader.get("reward"),
             f"{PLACE}.reward",
-            lambda name, param: _check_function(name, param, services, project_id),
+            lambda name, param: check_function(name, param, services, project_id),
         )
         return {"error_budget": ERROR_BUDGET, **own}
     try:
@@ -62,7 +61,7 @@ def _function_of(grader: Mapping[str, Json], services: Services, project_id: str
     if not isinstance(function, str):
         message = f"Invalid type for '{FUNCTION}': expected a string."
         raise InvalidRequestError(message, param=FUNCTION, code="invalid_type")
-    _check_function(function, FUNCTION, services, project_id)
+    check_function(function, FUNCTION, services, project_id)
     return function
 
 
@@ -71,12 +70,3 @@ def _no_others(grader: Mapping[str, Json], known: tuple[str, ...]) -> None:
         if key not in known:
             place = f"{PLACE}.{key}"
             raise InvalidRequestError(f"Unknown parameter: '{place}'.", param=place, code="unknown_parameter")
-
-
-def _check_function(function: str, param: str, services: Services, project_id: str) -> None:
-    """Raises InvalidRequestError when the caller's project has no such function; one on AWS is left to the job."""
-    try:
-        if parse_reference(function).is_local:
-            services.functions(project_id).get(function)
-    except GraderError as error:
-        raise InvalidRequestError(str(error), param=param, code="invalid_value") from None

@@ -73,10 +73,12 @@ def resolved_line(spec: JobSpec) -> str:
 
 
 def grader_of(reward: dict[str, Any]) -> dict[str, Json]:
-    """The grader of a job that was created through the other dialect."""
-    if "function" in reward:
+    """The grader of a job that was created through another API."""
+    if reward.get("function"):
         return {"type": "lambda", "lambda": {"function": reward["function"]}}
-    return dict(reward.get("openai") or {})
+    if isinstance(reward.get("openai"), dict):
+        return dict(reward["openai"])
+    return {"type": "tuneward", "reward": reward} if reward else {}
 
 
 def _asked(spec: JobSpec, request: dict[str, Json]) -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""The body's `tuneward`: any setting of a run that is safe to leave to a caller, over what hyperparameters say.
+"""The body's `tuneward`, and the `config` of `POST /api/jobs`: any setting of a run that is safe to leave to a caller.
 
 Paths, commands, addresses and secrets are the operator's: nothing here names a file, a program or a host.
 """
@@ -28,23 +28,35 @@ DENIED = {"data": ("train", "validation"), "lora": ("init_from",), "training": (
 
 
 def merged(
-    kind: Kind, sections: Mapping[str, Any], overrides: Mapping[str, Mapping[str, Json]] | None
+    kind: Kind,
+    sections: Mapping[str, Any],
+    overrides: Mapping[str, Mapping[str, Json]] | None,
+    *,
+    place: str = "tuneward",
+    run: tuple[str, ...] = RUN,
 ) -> dict[str, Any]:
     """The sections with the overrides laid over them, checked as a whole.
+
+    Args:
+        kind: of the job.
+        sections: what is set otherwise, not checked for being open.
+        overrides: section → field → value, as the caller gave them.
+        place: member of the body that holds them, for messages.
+        run: fields of the section `run` that are open.
 
     Raises:
         InvalidRequestError: a field that is unknown or not open, or a value out of range.
     """
-    allowed = open_fields(kind)
+    allowed = open_fields(kind) | {"run": run}
     tree = {name: dict(section) for name, section in sections.items()}
     for name, fields in (overrides or {}).items():
         if name not in allowed:
-            raise _unknown(f"tuneward.{name}", did_you_mean(name, allowed) or f"; sections: {', '.join(allowed)}.")
+            raise _unknown(f"{place}.{name}", did_you_mean(name, allowed) or f"; sections: {', '.join(allowed)}.")
         for field, value in fields.items():
             if field not in allowed[name]:
-                raise _unknown(f"tuneward.{name}.{field}", did_you_mean(field, allowed[name]) or ".")
+                raise _unknown(f"{place}.{name}.{field}", did_you_mean(field, allowed[name]) or ".")
             tree.setdefault(name, {})[field] = value
-    _check(kind, tree)
+    _check(kind, tree, place)
     return tree
 
 
@@ -58,13 +70,13 @@ def open_fields(kind: Kind) -> dict[str, tuple[str, ...]]:
     return fields | {"run": RUN} | ({"reward": REWARD} if kind == "reinforcement" else {})
 
 
-def _check(kind: Kind, tree: Mapping[str, Any]) -> None:
+def _check(kind: Kind, tree: Mapping[str, Any], place: str) -> None:
     whole = {**tree, "data": {**tree.get("data", {}), "train": "train.jsonl"}}
     try:
-        parse_section(CONFIGS[kind], whole, "tuneward")
+        parse_section(CONFIGS[kind], whole, place)
     except ConfigError as error:
         message = str(error).splitlines()[0]
-        raise InvalidRequestError(message, param="tuneward", code="invalid_value") from None
+        raise InvalidRequestError(message, param=place, code="invalid_value") from None
 
 
 def _unknown(place: str, hint: str) -> InvalidRequestError:

@@ -12,9 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from tuneward.config import RewardConfig
+from tuneward.config.reward import MAX_RUBRIC
 from tuneward.errors import GraderError
 from tuneward.jobs.problems import InvalidRequestError
-from tuneward.rewards.judge.rubric import ready_made_rubrics
+from tuneward.rewards.judge.rubric import parse_rubric, ready_made_rubrics
 from tuneward.rewards.openai import InvalidGraderError, validate_grader
 from tuneward.rewards.templates import ready_made_templates
 from tuneward.types import Json
@@ -22,7 +23,7 @@ from tuneward.types import Json
 OPERATORS = ("file", "handler", "connection", "isolation", "memory_mb", "workers")
 """Fields of a grader that a request may not set."""
 
-JUDGE_FIELDS = ("model", "rubric", "scale", "variables", "votes", "max_tokens", "cache")
+JUDGE_FIELDS = ("model", "rubric", "rubric_text", "scale", "variables", "votes", "max_tokens", "cache")
 ENDPOINT_FIELDS = ("url", "concurrency")
 
 
@@ -68,6 +69,7 @@ def _check(grader: Mapping[str, Json], place: str, check_function: Callable[[str
             [rubric.name for rubric in ready_made_rubrics()],
             f"{place}.judge.rubric",
         )
+        _check_rubric(judge.get("rubric_text"), f"{place}.judge.rubric_text")
     if isinstance(endpoint := grader.get("endpoint"), dict):
         # No headers and no secrets: they would be variables of the server's own environment.
         _only(endpoint, ENDPOINT_FIELDS, (), f"{place}.endpoint")
@@ -88,6 +90,15 @@ def _check_openai(grader: Json, place: str) -> None:
         validate_grader({"grader": grader})
     except (InvalidGraderError, GraderError) as error:
         raise InvalidRequestError(f"{place}: {error}", param=place, code="invalid_value") from None
+
+
+def _check_rubric(text: Json, place: str) -> None:
+    if not isinstance(text, str) or len(text) > MAX_RUBRIC:
+        return  # the configuration says what is wrong with it
+    try:
+        parse_rubric(text, place)
+    except GraderError as error:
+        raise InvalidRequestError(str(error), param=place, code="invalid_value") from None
 
 
 def _only(given: Mapping[str, Json], allowed: tuple[str, ...] | None, refused: tuple[str, ...], place: str) -> None:

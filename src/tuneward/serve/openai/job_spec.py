@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import secrets
-from pathlib import Path
 from typing import Any
 
-from tuneward.jobs.problems import InvalidRequestError, ObjectNotFoundError
+from tuneward.jobs.problems import InvalidRequestError
 from tuneward.jobs.service import NewJob
 from tuneward.jobs.spec import FileSource, JobSpec
 from tuneward.serve.context import context_length
+from tuneward.serve.job_parts.files import check_file, count_lines
+from tuneward.serve.job_parts.model import starting_model
 from tuneward.serve.openai.job_defaults import reinforcement_sections, supervised_sections
 from tuneward.serve.openai.job_grader import reward_of
 from tuneward.serve.openai.job_method import resolved_line
@@ -25,8 +26,6 @@ from tuneward.serve.services import Services
 
 HOLDOUT_SHARE = 0.1
 """Held out where there is no validation file; the default of `data.holdout_share`."""
-
-CHUNK_BYTES = 1 << 20
 
 
 def new_job(body: CreateJob, services: Services, project_id: str, *, token: str | None = None) -> NewJob:
@@ -53,12 +52,12 @@ def new_job(body: CreateJob, services: Services, project_id: str, *, token: str 
 
 
 def _spec(body: CreateJob, services: Services, project_id: str) -> JobSpec:
-    base_model, start_from = _model(body.model, services, project_id)
-    _checked_file(body.training_file, "training_file", services, project_id)
+    base_model, start_from = starting_model(body.model, services, project_id)
+    check_file(body.training_file, "training_file", services, project_id)
     if body.validation_file is not None:
-        _checked_file(body.validation_file, "validation_file", services, project_id)
+        check_file(body.validation_file, "validation_file", services, project_id)
     has_validation = body.validation_file is not None
-    rows = _count_lines(services.files.path(project_id, body.training_file))
+    rows = count_lines(services.files.path(project_id, body.training_file))
     if not has_validation:
         rows -= math.ceil(HOLDOUT_SHARE * rows)
     context = context_length(services.directory.find(base_model).local)
@@ -114,33 +113,3 @@ def _supervised(body: CreateJob) -> SupervisedHyperparameters:
 def _completion_tokens(body: CreateJob) -> int | None:
     wanted = (body.tuneward or {}).get("training", {}).get("max_completion_tokens")
     return wanted if isinstance(wanted, int) and wanted > 0 else None
-
-
-def _model(name: str, services: Services, project_id: str) -> tuple[str, str | None]:
-    """Id of the base model, and the adapter folder to start from, relative to the home of the server."""
-    try:
-        return services.directory.find(name).id, None
-    except ObjectNotFoundError as unknown:
-        try:
-            tuned = services.models.find(project_id, name)
-        except ObjectNotFoundError:
-            raise unknown from None  # it says which models there are
-    return tuned.base_model, str(tuned.adapter.relative_to(services.home))
-
-
-def _checked_file(file_id: str, param: str, services: Services, project_id: str) -> None:
-    try:
-        file = services.files.get(project_id, file_id)
-    except ObjectNotFoundError:
-        raise InvalidRequestError(f"File '{file_id}' does not exist.", param=param, code="file_not_found") from None
-    if file.purpose != "fine-tune":
-        message = f"File '{file_id}' has the purpose {file.purpose}; upload it again with fine-tune."
-        raise InvalidRequestError(message, param=param, code="invalid_file_purpose")
-
-
-def _count_lines(path: Path) -> int:
-    count, last = 0, b"\n"
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            count, last = count + chunk.count(b"\n"), chunk[-1:]
-    return count + (last != b"\n")

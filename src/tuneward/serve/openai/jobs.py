@@ -12,10 +12,11 @@ from tuneward.jobs.problems import InvalidRequestError
 from tuneward.jobs.service import JobQuery, UserAction
 from tuneward.jobs.states import Action
 from tuneward.serve.deps import Developer, Use, Viewer
+from tuneward.serve.job_parts.repeats import create_once
 from tuneward.serve.openai.job_body import job_bodies, job_body
 from tuneward.serve.openai.job_events import checkpoint_body, event_bodies
-from tuneward.serve.openai.job_repeats import create_once
 from tuneward.serve.openai.job_request import CreateJob
+from tuneward.serve.openai.job_spec import new_job
 from tuneward.serve.services import Services
 from tuneward.types import Json
 
@@ -37,7 +38,16 @@ def create(
     """Create a job. What the client sends again, because an answer did not come, makes no second one."""
     count = x_stainless_retry_count or "0"
     is_repeat = count.isdecimal() and int(count[:9]) > 0
-    return job_body(services, create_once(body, services, principal, key=idempotency_key, is_repeat=is_repeat))
+    job = create_once(
+        body.sent,
+        lambda token: new_job(body, services, principal.project_id, token=token),
+        services,
+        principal,
+        kind="openai",
+        key=idempotency_key,
+        is_repeat=is_repeat,
+    )
+    return job_body(services, job)
 
 
 @routes.get("")

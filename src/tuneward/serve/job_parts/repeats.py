@@ -13,15 +13,16 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import select
 
 from tuneward.accounts.principal import Principal
 from tuneward.jobs.problems import InvalidRequestError
-from tuneward.serve.openai.job_request import CreateJob
-from tuneward.serve.openai.job_spec import new_job
+from tuneward.jobs.service import NewJob
 from tuneward.serve.services import Services
 from tuneward.store.tables import Job
+from tuneward.types import Json
 
 REPEATED_WITHIN_S = 3600.0
 """Longer than a client's time limit (600 s) for each of its tries."""
@@ -32,36 +33,44 @@ _turns = tuple(threading.Lock() for _ in range(64))
 
 
 def create_once(
-    body: CreateJob, services: Services, principal: Principal, *, key: str | None = None, is_repeat: bool = False
+    sent: Mapping[str, Json],
+    make: Callable[[str | None], NewJob],
+    services: Services,
+    principal: Principal,
+    *,
+    kind: str,
+    key: str | None = None,
+    is_repeat: bool = False,
 ) -> Job:
     """The job of a request.
 
     Args:
-        body: of the request.
+        sent: the body as it came; the job's `request`.
+        make: the job to be stored, under a token that a second job of the same key would have.
         services: of the server.
         principal: who asks.
+        kind: whose keys these are; two APIs may be sent the same key for different jobs.
         key: `Idempotency-Key`, if there is one.
         is_repeat: the client says that it has sent this before.
 
     Raises:
-        InvalidRequestError: the key came with another body before; and as `new_job` and `JobService.create`.
+        InvalidRequestError: the key came with another body before; and as `make` and `JobService.create`.
     """
     if key is not None and not (0 < len(key) <= KEY_LENGTH and key.isprintable()):
         message = f"Idempotency-Key must have 1 to {KEY_LENGTH} printable characters."
         raise InvalidRequestError(message, code="invalid_value")
     # A repeat may come while the first request is still being worked on, so the two take turns.
-    with _turns[_number(principal.key_id, key or body.sent)]:
-        made = _made_before(services, principal, body.sent) if is_repeat and key is None else None
+    with _turns[_number(principal.key_id, key or sent)]:
+        made = _made_before(services, principal, sent) if is_repeat and key is None else None
         if made is None:
-            token = None if key is None else f"openai:{key}"
-            made = services.jobs.create(principal, new_job(body, services, principal.project_id, token=token))
-    if made.request != body.sent:
+            made = services.jobs.create(principal, make(None if key is None else f"{kind}:{key}"))
+    if made.request != sent:
         message = "This Idempotency-Key came with another body before; use a new one."
         raise InvalidRequestError(message, code="idempotency_key_reused")
     return made
 
 
-def _made_before(services: Services, principal: Principal, request: dict[str, object]) -> Job | None:
+def _made_before(services: Services, principal: Principal, request: Mapping[str, Json]) -> Job | None:
     query = (
         select(Job)
         .where(

@@ -1,0 +1,144 @@
+"""Pictures of every page of the console for docs/images: `make screenshots`.
+
+Trains the demo's task on the embedded model through a server of its own, which takes minutes on two cores, and then
+draws each page in the light and the dark theme and at the width of a phone.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import tempfile
+import time
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from PIL import Image
+from playwright.sync_api import Browser, Page
+from tests.console.running import MODEL, browsing, open_page, serving, sign_in
+
+from tuneward.models.pull import pull
+
+IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+STEPS = 16
+VIEWS = (("light", "desk"), ("dark", "desk"), ("light", "phone"))
+QUALITY = 60
+"""Of the WebP files: small, and the text stays sharp."""
+TERMINAL = {"succeeded", "failed", "cancelled", "stopped"}
+
+
+def main() -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder), model=pull(MODEL), threads=2) as server:
+        with server.client() as client:
+            job = _train(client)
+        with browsing() as browser:
+            for theme, size in VIEWS:
+                _draw_all(browser, server.url, job, theme, size)
+
+
+def _train(client: httpx.Client) -> dict[str, Any]:
+    demo = resources.files("tuneward.demo")
+    files = {
+        name: _upload(client, f"{name}.jsonl", (demo / f"{name}.jsonl").read_bytes())
+        for name in ("train", "validation")
+    }
+    code = {"lambda_function.py": (demo / "reward.py").read_text(encoding="utf-8")}
+    function = {
+        "name": "extraction-reward",
+        "files": code,
+        "publish": True,
+        "description": "Fields of the JSON that are right",
+    }
+    _answer(client.post("/api/functions", json=function))
+    request = {
+        "name": "people-to-json",
+        "method": "reinforcement",
+        "model": MODEL,
+        "training": {"kind": "file", "file_id": files["train"]},
+        "validation": {"kind": "file", "file_id": files["validation"]},
+        "config": {
+            "data": {"max_prompt_length": 256},
+            "training": {
+                "learning_rate": 3e-4, "max_completion_tokens": 48, "prompts_per_step": 8, "samples_per_prompt": 8,
+                "max_steps": STEPS,
+            },
+            "evaluation": {"every_steps": 4, "preflight_prompts": 8, "early_stopping": False},
+            "reward": {"function": "extraction-reward:1"},
+        },
+        "suffix": "people",
+    }  # fmt: skip
+    job = _answer(client.post("/api/jobs", json=request))
+    while (job := _answer(client.get(f"/api/jobs/{job['id']}")))["state"] not in TERMINAL:
+        print(f"{job['state']} {job.get('step') or 0}/{job.get('total_steps') or STEPS}", flush=True)
+        time.sleep(5)
+    if job["state"] != "succeeded":
+        raise SystemExit(f"The job {job['state']}: {json.dumps(job.get('error'))}")
+    return dict(job)
+
+
+def _upload(client: httpx.Client, name: str, content: bytes) -> str:
+    answer = client.post("/v1/files", data={"purpose": "fine-tune"}, files={"file": (name, content)})
+    return str(_answer(answer)["id"])
+
+
+def _answer(response: httpx.Response) -> Any:
+    if response.is_error:
+        raise SystemExit(f"{response.request.method} {response.request.url}: {response.text}")
+    return response.json()
+
+
+def _draw_all(browser: Browser, url: str, job: dict[str, Any], theme: str, size: str) -> None:
+    page = open_page(browser, url, size=size, theme=theme)
+    page.goto("/")
+    page.get_by_label("API key").wait_for()
+    _draw(page, "sign-in", theme, size)
+    sign_in(page)
+    job_page = f"/jobs/{job['id']}"
+    for name, path in (
+        ("jobs", "/"),
+        ("job", job_page),
+        ("job-rollouts", f"{job_page}/rollouts?step={STEPS // 2}"),
+        ("job-checkpoints", f"{job_page}/checkpoints"),
+        ("job-events", f"{job_page}/events"),
+        ("job-data", f"{job_page}/data"),
+        ("job-configuration", f"{job_page}/configuration"),
+        ("new-model", f"/new?clone={job['id']}"),
+        ("new-data", "/new/data"),
+        ("new-reward", "/new/reward"),
+        ("new-settings", "/new/settings"),
+        ("new-preflight", "/new/preflight"),
+        ("new-review", "/new/review"),
+        ("models", "/models"),
+        ("playground", "/playground"),
+        ("functions", "/functions/extraction-reward"),
+        ("settings", "/settings"),
+    ):
+        page.goto(path)
+        _settle(page)
+        _draw(page, name, theme, size)
+    page.context.close()
+
+
+def _settle(page: Page) -> None:
+    """Wait until nothing is loading any more; live streams never end, so the network is no measure."""
+    page.get_by_role("heading", level=1).wait_for()
+    page.wait_for_function("document.querySelectorAll('.skeleton, [aria-busy=true]').length === 0")
+    page.wait_for_timeout(700)
+
+
+def _draw(page: Page, name: str, theme: str, size: str) -> None:
+    suffix = "phone" if size == "phone" else theme
+    picture = IMAGES / f"{name}-{suffix}.webp"
+    Image.open(io.BytesIO(page.screenshot())).save(picture, quality=QUALITY, method=6)
+    print(picture.relative_to(IMAGES.parent.parent), flush=True)
+
+
+if __name__ == "__main__":
+    main()
