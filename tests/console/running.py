@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.tiny import save_tiny_chat_model
 
 KEY = "tw-of-this-test"
@@ -22,6 +22,7 @@ MODEL = "smollm2-135m"
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 SIZES = {"desk": (1280, 800), "phone": (390, 844)}
 
 

@@ -129,7 +129,7 @@ def test_answers_under_way_end_before_the_server_does(
 ) -> None:
     arguments = ("--model", tiny_chat_model, "--home", tmp_path, "--no-worker", "--preload")
     with serving(*arguments, key="secret") as server:
-        assert "Authorization: Bearer $TUNEWARD_API_KEY" in server.greeting[1]
+        assert "Authorization: Bearer $TUNEWARD_API_KEY" in "".join(server.greeting)
         with openai.OpenAI(base_url=f"{server.url}/v1", api_key="secret") as client:
             stream: Any = client.chat.completions.create(
                 model="tiny", messages=HELLO, stream=True, max_tokens=40, logit_bias={"2": -100}

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { tell } from "../lib/toast";
 import { Button } from "./button";
+import { Verbatim } from "./verbatim";
 
 /** Copies a text, and says so. */
 export function CopyButton({ text, label = "Copy" }: { text: string | (() => string); label?: string }) {
@@ -28,15 +29,7 @@ export function CopyButton({ text, label = "Copy" }: { text: string | (() => str
 export function CodeBlock({ text, label, maxHeight }: { text: string; label: string; maxHeight?: string }) {
   return (
     <div class="code-block">
-      <pre
-        class="verbatim"
-        aria-label={label}
-        role="region"
-        tabIndex={0}
-        style={maxHeight ? { "--max-height": maxHeight } : {}}
-      >
-        {text}
-      </pre>
+      <Verbatim {...{ text, label, maxHeight }} />
       <div class="copy">
         <CopyButton text={text} />
       </div>

@@ -9,6 +9,7 @@ import { Icon } from "./icon";
 import { TableRegion } from "./layout";
 import { Note } from "./note";
 import "./reward-samples.css";
+import { Verbatim } from "./verbatim";
 
 interface RewardSamplesProps {
   test: Pick<RewardTest, "rows" | "samples" | "receipts">;
@@ -197,9 +198,7 @@ function Output({ name, text }: { name: string; text: string }) {
   return (
     <div>
       <div class="field-hint">{name}</div>
-      <pre class="verbatim" style={{ "--max-height": "16rem" }}>
-        {text}
-      </pre>
+      <Verbatim text={text} label={name} maxHeight="16rem" />
     </div>
   );
 }

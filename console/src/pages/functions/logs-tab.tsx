@@ -11,6 +11,7 @@ import { Icon } from "../../ui/icon";
 import { Empty, Panel, Skeleton, TableRegion } from "../../ui/layout";
 import { ErrorNote } from "../../ui/note";
 import { LoadMore } from "../../ui/paging";
+import { Verbatim } from "../../ui/verbatim";
 import { secondsOf } from "./words";
 
 /** Recent calls, by jobs, tests and others. */
@@ -109,9 +110,7 @@ function CallRow({ call }: { call: FunctionCall }) {
       <tr id={id} hidden={!isOpen} class="functions-output">
         <td colSpan={6}>
           <div class="field-hint mono">{call.request_id}</div>
-          <pre class="verbatim" style={{ "--max-height": "20rem" }}>
-            {call.output || "It printed nothing."}
-          </pre>
+          <Verbatim text={call.output || "It printed nothing."} label="What it printed" maxHeight="20rem" />
         </td>
       </tr>
     </Fragment>

@@ -11,6 +11,7 @@ import { CodeBlock } from "../../ui/copy";
 import { SelectField, TextField } from "../../ui/field";
 import { Panel } from "../../ui/layout";
 import { ErrorNote, Note } from "../../ui/note";
+import { Verbatim } from "../../ui/verbatim";
 import { EXAMPLE_EVENT, eventsOf, keepEvents, type NamedEvent } from "./test-events";
 
 interface Answer {
@@ -126,9 +127,7 @@ function Result({ answer }: { answer: Answer }) {
       {answer.failure && <Note tone="bad">{answer.failure}</Note>}
       <CodeBlock text={answer.payload} label="Answer" maxHeight="20rem" />
       <h3>Log</h3>
-      <pre class="verbatim" style={{ "--max-height": "16rem" }} tabIndex={0}>
-        {answer.log}
-      </pre>
+      <Verbatim text={answer.log} label="Log" maxHeight="16rem" />
     </>
   );
 }

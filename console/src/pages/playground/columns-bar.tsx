@@ -21,7 +21,7 @@ export function ColumnsBar({ playground }: { playground: Playground }) {
             class="grow playground-model"
             disabled={isAsking}
             title={column.model}
-            aria-label={`Model ${index + 1}: ${column.model}. Change`}
+            aria-label={`Model ${index + 1}: ${shortName(column.model)}. Change`}
             onClick={() => setOpen(column.id)}
           >
             <span class="truncate">{shortName(column.model)}</span>
@@ -32,7 +32,7 @@ export function ColumnsBar({ playground }: { playground: Playground }) {
               kind="quiet"
               class="icon-only"
               disabled={isAsking}
-              aria-label={`Move ${column.model} to the right`}
+              aria-label={`Move ${shortName(column.model)} to the right`}
               title="Move to the right"
               onClick={() => playground.moveColumn(column.id)}
             >
@@ -44,7 +44,7 @@ export function ColumnsBar({ playground }: { playground: Playground }) {
               kind="quiet"
               class="icon-only"
               disabled={isAsking}
-              aria-label={`Remove ${column.model}`}
+              aria-label={`Remove ${shortName(column.model)}`}
               title="Remove"
               onClick={() => playground.removeColumn(column.id)}
             >

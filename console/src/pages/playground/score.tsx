@@ -1,6 +1,7 @@
 import { bytes, duration, number, reward } from "../../lib/format";
 import { Badge } from "../../ui/badge";
 import { ErrorNote } from "../../ui/note";
+import { Verbatim } from "../../ui/verbatim";
 import type { Grade, Score } from "./conversation";
 
 /** What the grader gave for an answer, with its receipt. */
@@ -87,9 +88,7 @@ function Output({ title, text }: { title: string; text: string }) {
   return (
     <div>
       <div class="muted">{title}</div>
-      <pre class="verbatim" tabIndex={0} style={{ "--max-height": "12rem" }}>
-        {text}
-      </pre>
+      <Verbatim text={text} label={title} maxHeight="12rem" />
     </div>
   );
 }
