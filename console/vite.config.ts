@@ -37,6 +37,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     reportCompressedSize: false,
+    license: { fileName: "assets/licenses.md" },
   },
   server: {
     // Everything but the console's own files goes to a running `tuneward serve`.

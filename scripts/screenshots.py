@@ -6,6 +6,8 @@ draws each page in the light and the dark theme and at the width of a phone.
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import io
 import json
 import sys
@@ -20,7 +22,7 @@ import httpx
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from tests.console.running import MODEL, browsing, open_page, serving, sign_in
 
 from tuneward.models.pull import pull
@@ -34,13 +36,20 @@ TERMINAL = {"succeeded", "failed", "cancelled", "stopped"}
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="Draw every page of the console into docs/images.")
+    parser.add_argument("--folder", type=Path, help="keep the server's home here, and draw its job again next time")
+    folder = parser.parse_args().folder
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder), model=pull(MODEL), threads=2) as server:
-        with server.client() as client:
-            job = _train(client)
-        with browsing() as browser:
-            for theme, size in VIEWS:
-                _draw_all(browser, server.url, job, theme, size)
+    with contextlib.ExitStack() as stack:
+        place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        place.mkdir(parents=True, exist_ok=True)
+        server = stack.enter_context(serving(place, model=pull(MODEL), threads=2))
+        client = stack.enter_context(server.client())
+        jobs = _answer(client.get("/api/jobs"))["data"]
+        job = jobs[0] if jobs else _train(client)
+        browser = stack.enter_context(browsing())
+        for theme, size in VIEWS:
+            _draw_all(browser, server.url, job, theme, size)
 
 
 def _train(client: httpx.Client) -> dict[str, Any]:
@@ -129,7 +138,7 @@ def _draw_all(browser: Browser, url: str, job: dict[str, Any], theme: str, size:
 def _settle(page: Page) -> None:
     """Wait until nothing is loading any more; live streams never end, so the network is no measure."""
     page.get_by_role("heading", level=1).wait_for()
-    page.wait_for_function("document.querySelectorAll('.skeleton, [aria-busy=true]').length === 0")
+    expect(page.locator(".skeleton, [aria-busy=true]")).to_have_count(0)
     page.wait_for_timeout(700)
 
 

@@ -67,3 +67,17 @@ def test_a_server_that_goes_away_is_told_and_one_that_comes_back_is_found(browse
         expect(page.get_by_role("heading", level=1, name="Models")).to_be_visible()
         assert not scrolls_sideways(page)
     page.context.close()
+
+
+def test_the_first_page_is_small(browser: Browser, server: Running) -> None:
+    page = sign_in(open_page(browser, server.url))
+    page.reload()
+    expect(page.get_by_role("heading", level=1, name="Jobs")).to_be_visible()
+    sizes: dict[str, int] = page.evaluate(
+        """() => Object.fromEntries([...performance.getEntriesByType("navigation"),
+                                     ...performance.getEntriesByType("resource")]
+           .filter((entry) => entry.initiatorType !== "fetch").map((entry) => [entry.name, entry.encodedBodySize]))"""
+    )
+    assert len(sizes) > 3
+    assert 10_000 < sum(sizes.values()) < 150_000, sizes
+    page.context.close()

@@ -22,11 +22,13 @@ STEPS = 4
 def rows() -> bytes:
     """Rules that a model of random bytes keeps to sometimes, so that there is something to learn."""
     wanted = {"must_match": ["[a-m]", "[n-z]", "[0-9]", "[A-Z]"], "max_characters": 40}
-    lines = [
-        {"id": f"row {n} {MARKUP}", "messages": [{"role": "user", "content": f"{n}: Write. {MARKUP}"}], "reference_answer": wanted}
-        for n in range(24)
-    ]  # fmt: skip
+    lines = [_row(n, wanted) for n in range(24)]
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+def _row(n: int, wanted: dict[str, object]) -> dict[str, object]:
+    asked = {"role": "user", "content": f"{n}: Write. {MARKUP}"}
+    return {"id": f"row {n} {MARKUP}", "messages": [asked], "reference_answer": wanted}
 
 
 def assert_clean(page: Page) -> None:
@@ -175,7 +177,13 @@ def _run(code: str, server: Running, folder: Path) -> None:
     (folder / "train.jsonl").write_bytes(rows())
     environment = os.environ | {"TUNEWARD_API_KEY": KEY}
     done = subprocess.run(
-        [sys.executable, script.name], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, script.name],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     with server.client() as client:

@@ -43,7 +43,15 @@ export function About({ settings }: { settings: Resource<ServerSettings> }) {
           )}
         </dl>
       </Panel>
-      <Panel flush title="Inside this console">
+      <Panel
+        flush
+        title="Inside this console"
+        actions={
+          <a href="/assets/licenses.md" target="_blank" rel="noreferrer">
+            Texts of the licences
+          </a>
+        }
+      >
         <TableRegion label="Libraries of the console">
           <table class="table">
             <thead>
