@@ -56,6 +56,7 @@ def tuneward(folder: Path, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reuse", ["true", "false"])
 def test_a_real_steps_memory_is_within_15_percent_of_the_prediction(job: Path, reuse: str) -> None:
     memory = tuneward(job, "train", "config.yaml", "--set", f"training.reuse_forward={reuse}")["memory"]

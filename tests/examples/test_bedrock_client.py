@@ -34,6 +34,7 @@ def bedrock_example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workpl
         storage.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_boto3_tunes_deploys_and_converses(bedrock_example: Workplace) -> None:
     said = bedrock_example.run(blocks("bedrock_client")[2][-1])

@@ -36,16 +36,21 @@ main()
 """
 
 POINTS = [
-    ("step.sampled", 1),
     ("step.sampled", 4),
-    ("step.updated", 3),
     ("step.recorded", 4),
-    ("evaluation.done", 1),
-    ("save.written", 1),
-    ("save.written", 4),
-    ("save.manifest", 3),
     ("save.renamed", 3),
-    ("save.pruned", 5),
+    *(
+        pytest.param(*point, marks=pytest.mark.slow)
+        for point in (
+            ("step.sampled", 1),
+            ("step.updated", 3),
+            ("evaluation.done", 1),
+            ("save.written", 1),
+            ("save.written", 4),
+            ("save.manifest", 3),
+            ("save.pruned", 5),
+        )
+    ),
 ]
 
 

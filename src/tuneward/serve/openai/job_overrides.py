@@ -22,7 +22,7 @@ CONFIGS: dict[Kind, type[Config] | type[SupervisedConfig]] = {
 }
 
 REWARD = ("timeout_s", "batch_size", "retries", "reference_answer", "on_failure", "check", "error_budget")
-RUN = ("checkpoint_every_steps", "keep_checkpoints")
+RUN = ("checkpoint_every_steps", "keep_checkpoints", "keep_rollouts")
 DENIED = {"data": ("train", "validation"), "lora": ("init_from",), "training": (), "evaluation": ()}
 """Sections that are open but for these fields."""
 
