@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console demo test test-all lint format docs screenshots bench bench-rewards bench-serve clean
+.PHONY: help setup console demo test test-all lint format docs screenshots bench bench-rewards bench-serve bench-console clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,11 @@ bench-rewards: setup ## Measure how fast scoring is, and what of it training wai
 
 bench-serve: setup ## Measure the server under load; writes bench-serve.json (ARGS=--quick: short)
 	$(BIN)/python benchmarks/serving.py $(ARGS)
+
+bench-console: setup ## Measure the console: 100,000 points drawn, a million rollouts paged, 20 tabs beside training
+	$(BIN)/python benchmarks/console_charts.py
+	$(BIN)/python benchmarks/console_rollouts.py
+	$(BIN)/python benchmarks/console_tabs.py
 
 clean: ## Remove both environments, caches and build results; runs/ stays
 	rm -rf .venv .venv-trl build dist console/node_modules src/tuneward/console .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

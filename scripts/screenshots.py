@@ -22,7 +22,7 @@ import httpx
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from tests.console.running import MODEL, browsing, open_page, serving, sign_in
 
 from tuneward.models.pull import pull
@@ -110,29 +110,61 @@ def _draw_all(browser: Browser, url: str, job: dict[str, Any], theme: str, size:
     _draw(page, "sign-in", theme, size)
     sign_in(page)
     job_page = f"/jobs/{job['id']}"
-    for name, path in (
-        ("jobs", "/"),
-        ("job", job_page),
-        ("job-rollouts", f"{job_page}/rollouts?step={STEPS // 2}"),
-        ("job-checkpoints", f"{job_page}/checkpoints"),
-        ("job-events", f"{job_page}/events"),
-        ("job-data", f"{job_page}/data"),
-        ("job-configuration", f"{job_page}/configuration"),
-        ("new-model", f"/new?clone={job['id']}"),
-        ("new-data", "/new/data"),
-        ("new-reward", "/new/reward"),
-        ("new-settings", "/new/settings"),
-        ("new-preflight", "/new/preflight"),
-        ("new-review", "/new/review"),
-        ("models", "/models"),
-        ("playground", "/playground"),
-        ("functions", "/functions/extraction-reward"),
-        ("settings", "/settings"),
+    for name, path, act in (
+        ("jobs", "/", None),
+        ("job", job_page, None),
+        ("job-curves", job_page, _to_the_curves),
+        ("job-rollouts", f"{job_page}/rollouts?step={STEPS // 2}", _to_the_completions),
+        ("job-checkpoints", f"{job_page}/checkpoints", None),
+        ("job-events", f"{job_page}/events", None),
+        ("job-data", f"{job_page}/data", None),
+        ("job-configuration", f"{job_page}/configuration", None),
+        ("new-model", f"/new?clone={job['id']}", None),
+        ("new-data", "/new/data", None),
+        ("new-reward", "/new/reward", None),
+        ("new-settings", "/new/settings", None),
+        ("new-preflight", "/new/preflight", None),
+        ("new-review", "/new/review", None),
+        ("models", "/models", None),
+        ("playground", "/playground", _ask),
+        ("functions", "/functions/extraction-reward", None),
+        ("settings", "/settings", None),
     ):
         page.goto(path)
         _settle(page)
+        if act is not None:
+            act(page)
         _draw(page, name, theme, size)
     page.context.close()
+
+
+def _to_the_curves(page: Page) -> None:
+    _scroll_to(page.get_by_role("button", name="Compare jobs"))
+
+
+def _to_the_completions(page: Page) -> None:
+    page.get_by_label("Colour tokens by probability").check()
+    _settle(page)
+    _scroll_to(page.get_by_text("8 completions", exact=True))
+
+
+def _ask(page: Page) -> None:
+    page.get_by_role("button", name="Take a prompt from a job").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Job", exact=True).select_option(index=1)
+    dialog.get_by_role("listitem").get_by_role("button").first.click()
+    page.get_by_label("Most tokens").fill("60")
+    page.get_by_role("button", name="Send to 2 models").click()
+    expect(page.get_by_text("tokens/s")).to_have_count(2)
+    page.get_by_role("button", name="Grade", exact=True).click()
+    expect(page.get_by_text("reward").first).to_be_visible()
+    _settle(page)
+
+
+def _scroll_to(target: Locator) -> None:
+    """Put it at the top, rather than just into sight."""
+    target.evaluate("element => window.scrollBy(0, element.getBoundingClientRect().top - 12)")
+    target.page.wait_for_timeout(700)
 
 
 def _settle(page: Page) -> None:

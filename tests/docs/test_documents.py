@@ -31,6 +31,7 @@ RUN_ELSEWHERE = {
     "make docs",
     "make console",
     "make screenshots",
+    "make bench-console",
     "make bench",
     "make bench-rewards",
     "make bench-serve",

@@ -4,5 +4,8 @@
   try {
     theme = localStorage.getItem("tuneward.theme");
   } catch {}
-  if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+  if (theme !== "light" && theme !== "dark") {
+    theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  }
+  document.documentElement.dataset.theme = theme;
 })();

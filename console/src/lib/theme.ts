@@ -24,21 +24,24 @@ function shown(): boolean {
   return theme.value === "dark" || (theme.value === "system" && system.matches);
 }
 
-system.addEventListener("change", () => {
-  isDark.value = shown();
-});
+/** Colours hang on the root's `data-theme`, which is always one of the two. */
+function show(): void {
+  const dark = shown();
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
+  isDark.value = dark;
+}
+
+system.addEventListener("change", show);
 
 export function setTheme(next: Theme): void {
   theme.value = next;
-  if (next === "system") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = next;
   try {
     if (next === "system") localStorage.removeItem(KEY);
     else localStorage.setItem(KEY, next);
   } catch {
     // Private windows may keep nothing; the choice then lasts as long as the page.
   }
-  isDark.value = shown();
+  show();
 }
 
 /** The value of a design token now, such as `--series-1`. */

@@ -1,22 +1,11 @@
 import type { ComponentChildren } from "preact";
+import type { JobState } from "../lib/jobs";
 
 export type Tone = "accent" | "good" | "warn" | "bad" | undefined;
 
 export function Badge({ tone, live, children }: { tone?: Tone; live?: boolean; children: ComponentChildren }) {
   return <span class={["badge", tone, live && "live"].filter(Boolean).join(" ")}>{children}</span>;
 }
-
-export type JobState =
-  | "validating"
-  | "queued"
-  | "running"
-  | "pausing"
-  | "paused"
-  | "stopping"
-  | "succeeded"
-  | "failed"
-  | "cancelled"
-  | "stopped";
 
 const TONES: Record<JobState, Tone> = {
   validating: "accent",
