@@ -180,8 +180,8 @@ class RunConfig(Section):
     """Newest checkpoints kept besides the best one."""
     keep_rollouts: bool = True
     """Keep every completion with its rewards, receipts and log-probs in `rollouts.db`, to be read in the console:
-    about 10 bytes of disk a sampled token where completions are long, more where they are short; 2.5 GB for a million of
-    256 tokens. Supervised training keeps none."""
+    about 10 bytes of disk a sampled token where completions are long, more where they are short; 2.5 GB for a million
+    of 256 tokens. Supervised training keeps none."""
     stop_at: Positive | None = None
     """Finish this step, save and stop; `--resume` goes on from there."""
     sinks: tuple[SinkName, ...] = ()

@@ -193,7 +193,7 @@ class Job(Base):
     phases: Mapped[dict[str, Any]]
     """Phase (`validation`, `data_processing`, `training`) → `{"started_at", "ended_at"}`."""
     progress: Mapped[dict[str, Any]]
-    """`step`, `total_steps`, `trained_tokens`, `estimated_finish`, `plan` and the newest numbers: `train`, `validation`;
+    """`step`, `total_steps`, `trained_tokens`, `estimated_finish`, `plan` and the newest numbers: `train`, `validation`,
     `trend` of the training reward, `validations`: those of the base model and the best."""
     error: Mapped[dict[str, Any] | None]
     """`{"code", "message", "param"}`."""
