@@ -193,8 +193,8 @@ class Job(Base):
     phases: Mapped[dict[str, Any]]
     """Phase (`validation`, `data_processing`, `training`) → `{"started_at", "ended_at"}`."""
     progress: Mapped[dict[str, Any]]
-    """`step`, `total_steps`, `trained_tokens`, `estimated_finish`, `plan` and the newest numbers: `train`, `validation`,
-    `trend` of the training reward, `validations`: those of the base model and the best."""
+    """`step`, `total_steps`, `trained_tokens`, `estimated_finish`, `plan` and the newest numbers: `train` and
+    `validation`; `trend` of the training reward, `validations`: those of the base model and the best."""
     error: Mapped[dict[str, Any] | None]
     """`{"code", "message", "param"}`."""
     result_files: Mapped[list[Any]]
