@@ -125,6 +125,14 @@ def test_every_command_of_the_page_on_given_answers_runs(workplace: Path) -> Non
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 
+def test_every_command_of_the_page_on_the_console_runs(tmp_path: Path) -> None:
+    lines = commands((ROOT / "docs" / "console.md").read_text())
+    assert lines
+    for line in lines:
+        done = run(shlex.split(line)[1:], tmp_path, os.environ | {"TUNEWARD_HOME": str(tmp_path)})
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
 def run(arguments: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tuneward", *arguments],
