@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,8 @@ def _resolved(schema: dict[str, Any], described: dict[str, Any]) -> dict[str, An
 
 def _kind(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
-        return schema["$ref"].rsplit("/", 1)[1]
+        # Names that are not unique carry their module; bodies and answers of one model their direction.
+        return re.sub(r"^.*__|-(Input|Output)$", "", schema["$ref"].rsplit("/", 1)[1])
     if "anyOf" in schema:
         kinds = [_kind(one) for one in schema["anyOf"] if one.get("type") != "null"]
         return " or ".join(dict.fromkeys(kinds))

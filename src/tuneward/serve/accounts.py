@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from tuneward.accounts.keys import (
     IssuedKey,
@@ -23,6 +23,7 @@ from tuneward.accounts.problems import AccountError, UnknownAccountError
 from tuneward.accounts.projects import create_project, list_projects
 from tuneward.accounts.vault import open_vault
 from tuneward.jobs.problems import ForbiddenError, InvalidRequestError, ObjectNotFoundError
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.deps import Admin, Use
 from tuneward.store.tables import Project
 
@@ -33,7 +34,7 @@ T = TypeVar("T")
 LONGEST_LIFE_S = 100 * 365 * 24 * 3600
 
 
-class NewKey(BaseModel):
+class NewKey(ApiModel):
     """A key to be made."""
 
     model_config = ConfigDict(extra="forbid")
@@ -48,7 +49,7 @@ class NewKey(BaseModel):
     """Of API keys; None: never."""
 
 
-class Key(BaseModel):
+class Key(ApiModel):
     """What is told of a key."""
 
     id: str
@@ -69,13 +70,13 @@ class KeyWithSecret(Key):
     secret: str
 
 
-class KeyList(BaseModel):
+class KeyList(ApiModel):
     """Keys, oldest first."""
 
     data: list[Key]
 
 
-class NewProject(BaseModel):
+class NewProject(ApiModel):
     """A project to be made."""
 
     model_config = ConfigDict(extra="forbid")
@@ -83,7 +84,7 @@ class NewProject(BaseModel):
     name: Annotated[str, Field(max_length=100)]
 
 
-class ProjectCard(BaseModel):
+class ProjectCard(ApiModel):
     """A project."""
 
     id: str
@@ -93,7 +94,7 @@ class ProjectCard(BaseModel):
     created_at: float
 
 
-class ProjectList(BaseModel):
+class ProjectList(ApiModel):
     """Projects, oldest first."""
 
     data: list[ProjectCard]

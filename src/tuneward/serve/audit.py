@@ -7,11 +7,11 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tuneward.accounts.principal import DEFAULT_PROJECT, Principal
 from tuneward.accounts.trail import Act, Trail
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.deps import Admin
 from tuneward.serve.limits import Bucket
 from tuneward.serve.observe import route_of
@@ -31,7 +31,7 @@ _ASKING = re.compile(
 routes = APIRouter(prefix="/api")
 
 
-class AuditRecord(BaseModel):
+class AuditRecord(ApiModel):
     """One entry."""
 
     id: int
@@ -45,7 +45,7 @@ class AuditRecord(BaseModel):
     request_id: str
 
 
-class AuditPage(BaseModel):
+class AuditPage(ApiModel):
     """Part of the log, newest first."""
 
     data: list[AuditRecord]

@@ -11,11 +11,12 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from tuneward.accounts.principal import Principal
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.deps import Developer, Use
 from tuneward.serve.errors import as_api_error
 from tuneward.serve.inference import EventStream, opened, to_engine, until_gone
@@ -28,7 +29,7 @@ from tuneward.types import Json
 routes = APIRouter(prefix="/api")
 
 
-class Comparison(BaseModel):
+class Comparison(ApiModel):
     """Models, and beside them whatever a chat completion takes but `model`; with one `seed` they draw alike."""
 
     model_config = ConfigDict(extra="allow")

@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from tuneward.errors import ModelError
 from tuneward.jobs.directory import BaseModel as Listed
 from tuneward.models.facts import find_here, read_facts
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.deps import Use, Viewer
 
 routes = APIRouter(prefix="/api", tags=["console"])
 
 
-class MemoryPart(BaseModel):
+class MemoryPart(ApiModel):
     """A part of the memory at its peak."""
 
     name: str
     bytes: int
 
 
-class TuningMemory(BaseModel):
+class TuningMemory(ApiModel):
     """What tuning takes on this machine: default settings, all prompts and completions as long as those allow."""
 
     needs_bytes: int
@@ -42,7 +42,7 @@ class TuningMemory(BaseModel):
     """Why not, and what to change."""
 
 
-class BaseModelCard(BaseModel):
+class BaseModelCard(ApiModel):
     """A base model. What is null is not known before the model is on this machine."""
 
     id: str
@@ -67,7 +67,7 @@ class BaseModelCard(BaseModel):
     """Null also when it was not asked for, or cannot be told."""
 
 
-class BaseModelList(BaseModel):
+class BaseModelList(ApiModel):
     """Base models as the server's configuration lists them."""
 
     data: list[BaseModelCard]

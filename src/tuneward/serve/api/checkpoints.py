@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -27,6 +27,7 @@ from tuneward.jobs.checkpoints import (
 )
 from tuneward.jobs.problems import ObjectNotFoundError
 from tuneward.jobs.service import find_job, take
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.bedrock.constraints import DeploymentName
 from tuneward.serve.deps import Developer, Use, Viewer
 from tuneward.serve.services import Services
@@ -39,7 +40,7 @@ DEPLOYMENTS_SHOWN = 10
 Step = Annotated[int, Path(ge=0, le=2**31 - 1, description="Of the checkpoint.")]
 
 
-class CheckpointCard(BaseModel):
+class CheckpointCard(ApiModel):
     """A checkpoint. Numbers that were not measured are null."""
 
     id: str
@@ -67,7 +68,7 @@ class CheckpointCard(BaseModel):
     """Names of deployments that serve it, at most ten."""
 
 
-class CheckpointPage(BaseModel):
+class CheckpointPage(ApiModel):
     """Part of the list, newest first."""
 
     data: list[CheckpointCard]
@@ -79,7 +80,7 @@ class CheckpointPage(BaseModel):
     """The base model's."""
 
 
-class DeployRequest(BaseModel):
+class DeployRequest(ApiModel):
     """The deployment to be made."""
 
     model_config = ConfigDict(extra="forbid")
@@ -89,7 +90,7 @@ class DeployRequest(BaseModel):
     description: Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[^\x00]*$")] | None = None
 
 
-class Deployed(BaseModel):
+class Deployed(ApiModel):
     """A deployment of a checkpoint."""
 
     id: str

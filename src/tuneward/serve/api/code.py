@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
 
 from tuneward.serve.api.job_request import NewJobRequest, spec_of
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.deps import Developer, Use
 from tuneward.serve.job_code.boto3_text import boto3_script
 from tuneward.serve.job_code.facts import JobFacts
@@ -15,7 +15,7 @@ from tuneward.serve.job_code.openai_text import openai_script
 routes = APIRouter(prefix="/api", tags=["console"])
 
 
-class JobCode(BaseModel):
+class JobCode(ApiModel):
     """Texts, each of which makes the same job in its own way; comments say what a way has no words for."""
 
     config_yaml: str

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from tuneward.accounts.principal import Principal
 from tuneward.config import DataConfig, SupervisedDataConfig
@@ -24,6 +24,7 @@ from tuneward.jobs.spec import LogsSource, Source
 from tuneward.serve.api.data_answers import answer, log_counts
 from tuneward.serve.api.data_shapes import Inspected, LogCounts
 from tuneward.serve.api.interruptible import Check, while_wanted
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.api.token_counts import token_counter
 from tuneward.serve.deps import Developer, Use
 from tuneward.serve.services import Services
@@ -37,7 +38,7 @@ _TURNS = threading.BoundedSemaphore(2)
 """Looks at the same time: each takes a processor, and answers of models need it too."""
 
 
-class InspectRequest(BaseModel):
+class InspectRequest(ApiModel):
     """Rows to look at."""
 
     model_config = ConfigDict(extra="forbid")
@@ -58,7 +59,7 @@ class InspectRequest(BaseModel):
     """Rows to show at most."""
 
 
-class LogKeysRequest(BaseModel):
+class LogKeysRequest(ApiModel):
     """Logged calls to look at."""
 
     model_config = ConfigDict(extra="forbid")
@@ -66,14 +67,14 @@ class LogKeysRequest(BaseModel):
     source: LogsSource
 
 
-class ValueCount(BaseModel):
+class ValueCount(ApiModel):
     """A value, and how many calls have it."""
 
     value: str
     calls: int
 
 
-class KeyCount(BaseModel):
+class KeyCount(ApiModel):
     """A metadata key, and how many calls have it."""
 
     key: str
@@ -84,7 +85,7 @@ class KeyCount(BaseModel):
     """There are more different values than those."""
 
 
-class LogKeys(BaseModel):
+class LogKeys(ApiModel):
     """What filters can be made of."""
 
     calls: int

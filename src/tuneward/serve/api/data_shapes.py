@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from tuneward.serve.api.model import ApiModel
 
 
-class Bar(BaseModel):
+class Bar(ApiModel):
     """One bar of a histogram."""
 
     first: int
@@ -16,7 +18,7 @@ class Bar(BaseModel):
     rows: int
 
 
-class TokenLengths(BaseModel):
+class TokenLengths(ApiModel):
     """Lengths of rows in tokens: of prompts as the model's chat template shows them, or of whole conversations."""
 
     count: int
@@ -29,7 +31,7 @@ class TokenLengths(BaseModel):
     """At most 20 bars of equal width, in order, without gaps."""
 
 
-class FileCounts(BaseModel):
+class FileCounts(ApiModel):
     """Counts of one source."""
 
     bytes: int
@@ -51,7 +53,7 @@ class FileCounts(BaseModel):
     """Null when they were not counted."""
 
 
-class LogCounts(BaseModel):
+class LogCounts(ApiModel):
     """What became of logged calls."""
 
     objects: int
@@ -64,7 +66,7 @@ class LogCounts(BaseModel):
     """False: there are more records than are looked at here; a job reads them all."""
 
 
-class ProblemExample(BaseModel):
+class ProblemExample(ApiModel):
     """One problem."""
 
     file: Literal["training", "validation"]
@@ -77,7 +79,7 @@ class ProblemExample(BaseModel):
     """What to do."""
 
 
-class ProblemGroup(BaseModel):
+class ProblemGroup(ApiModel):
     """Problems of one kind."""
 
     severity: Literal["error", "warning", "info"]
@@ -90,7 +92,7 @@ class ProblemGroup(BaseModel):
     """The first ones."""
 
 
-class PreviewMessage(BaseModel):
+class PreviewMessage(ApiModel):
     """A message, cut when it is long."""
 
     role: str
@@ -98,7 +100,7 @@ class PreviewMessage(BaseModel):
     is_cut: bool
 
 
-class PreviewRow(BaseModel):
+class PreviewRow(ApiModel):
     """One of the first rows."""
 
     line: int
@@ -113,14 +115,14 @@ class PreviewRow(BaseModel):
     tokens: int | None
 
 
-class SplitCounts(BaseModel):
+class SplitCounts(ApiModel):
     """Rows to train and to validate on, without those that are too long."""
 
     train: int
     validation: int
 
 
-class Overlap(BaseModel):
+class Overlap(ApiModel):
     """Validation rows whose prompt is also a training prompt."""
 
     same: int
@@ -128,7 +130,7 @@ class Overlap(BaseModel):
     """Further ones for which that holds when letter case and spacing are ignored."""
 
 
-class Inspected(BaseModel):
+class Inspected(ApiModel):
     """What was found in the rows."""
 
     ok: bool

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
 from tuneward.jobs.problems import ObjectNotFoundError
 from tuneward.runs.evaluation_pages import Answer, Sort, compare_page, evaluated_steps
 from tuneward.runs.rollout_reader import RolloutReader
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.api.rollout_shapes import Asked
 from tuneward.serve.api.rollouts import readable, run_of
 from tuneward.serve.deps import Use, Viewer
@@ -20,7 +20,7 @@ MOST_STEPS = 1000
 Step = Annotated[int | None, Query(ge=0, le=10**9)]
 
 
-class ValidationAnswer(BaseModel):
+class ValidationAnswer(ApiModel):
     """What a model answered to a validation row."""
 
     text: str
@@ -34,7 +34,7 @@ class ValidationAnswer(BaseModel):
     """Score of the held-out grader, which nothing is trained on; null without one."""
 
 
-class ValidationRow(BaseModel):
+class ValidationRow(ApiModel):
     """A validation row in two evaluations."""
 
     row: str
@@ -51,7 +51,7 @@ class ValidationRow(BaseModel):
     """Reward after minus reward before."""
 
 
-class Evaluations(BaseModel):
+class Evaluations(ApiModel):
     """A page of validation rows, and the evaluations there are."""
 
     steps: list[int]

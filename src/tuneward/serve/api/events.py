@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
 from tuneward.jobs.event_search import EventQuery, Level, count_events, find_events
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.deps import Use, Viewer
 from tuneward.store.tables import JobEvent
 
@@ -17,7 +17,7 @@ LARGEST = 2**63 - 1
 """Of a `seq`."""
 
 
-class Diagnosis(BaseModel):
+class Diagnosis(ApiModel):
     """What an event of code `warning` says beside its message."""
 
     code: str
@@ -28,7 +28,7 @@ class Diagnosis(BaseModel):
     """What to try: the end of the message; None where the rule has nothing to advise."""
 
 
-class EventCard(BaseModel):
+class EventCard(ApiModel):
     """Something that happened in a job."""
 
     seq: int
@@ -45,7 +45,7 @@ class EventCard(BaseModel):
     diagnosis: Diagnosis | None
 
 
-class EventPage(BaseModel):
+class EventPage(ApiModel):
     """Events, newest first."""
 
     data: list[EventCard]
@@ -53,7 +53,7 @@ class EventPage(BaseModel):
     """Whether there are older ones (newer ones are never left out when `after` is absent)."""
 
 
-class EventKind(BaseModel):
+class EventKind(ApiModel):
     """How many events of a kind there are."""
 
     code: str
@@ -61,7 +61,7 @@ class EventKind(BaseModel):
     count: int
 
 
-class EventKinds(BaseModel):
+class EventKinds(ApiModel):
     """The kinds of events that a job has, the most frequent first."""
 
     data: list[EventKind]

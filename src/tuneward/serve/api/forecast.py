@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from tuneward.serve.api.job_request import JobDraft
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.deps import Developer, Use
 from tuneward.serve.job_parts.outlook import outlook
 
@@ -16,7 +17,7 @@ routes = APIRouter(prefix="/api", tags=["console"])
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
-class KnownRows(BaseModel):
+class KnownRows(ApiModel):
     """What is known of rows that the server would have to fetch to know it, such as from `POST /api/data/inspect`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -36,7 +37,7 @@ class ForecastRequest(JobDraft):
     rows: KnownRows | None = None
 
 
-class ForecastWork(BaseModel):
+class ForecastWork(ApiModel):
     """How much there is to do."""
 
     train_rows: int
@@ -52,14 +53,14 @@ class ForecastWork(BaseModel):
     """In the whole job."""
 
 
-class MemoryPart(BaseModel):
+class MemoryPart(ApiModel):
     """What takes memory."""
 
     name: str
     bytes: int
 
 
-class MemoryChange(BaseModel):
+class MemoryChange(ApiModel):
     """A setting that makes the job fit by itself."""
 
     setting: str
@@ -68,7 +69,7 @@ class MemoryChange(BaseModel):
     """The largest that fits."""
 
 
-class ForecastMemory(BaseModel):
+class ForecastMemory(ApiModel):
     """The most memory that the job takes, with the longest prompts and completions."""
 
     device: Literal["GPU", "CPU"]
@@ -87,7 +88,7 @@ class ForecastMemory(BaseModel):
     changes: list[MemoryChange]
 
 
-class ForecastTime(BaseModel):
+class ForecastTime(ApiModel):
     """Seconds, without early stopping."""
 
     step_s: float
@@ -100,14 +101,14 @@ class ForecastTime(BaseModel):
     """By earlier jobs with this model, not by arithmetic."""
 
 
-class DiskPart(BaseModel):
+class DiskPart(ApiModel):
     """What takes space in the home of the server."""
 
     name: str
     bytes: int
 
 
-class ForecastDisk(BaseModel):
+class ForecastDisk(ApiModel):
     """Space that the job needs."""
 
     bytes: int
@@ -116,7 +117,7 @@ class ForecastDisk(BaseModel):
     fits: bool
 
 
-class Forecast(BaseModel):
+class Forecast(ApiModel):
     """What a job would take. What could not be told is null, and `assumptions` or `problem` say why."""
 
     model: str | None

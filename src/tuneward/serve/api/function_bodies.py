@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from tuneward.rewards.functions.configuration import MAX_DESCRIPTION
+from tuneward.serve.api.model import ApiModel
 
 Text = Annotated[str, Field(max_length=1 << 20)]
 Files = Annotated[dict[Annotated[str, Field(max_length=1024)], Text], Field(min_length=1, max_length=100)]
 Description = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
 
 
-class UsedBy(BaseModel):
+class UsedBy(ApiModel):
     """A recent job that is graded by a function."""
 
     id: str
@@ -23,7 +24,7 @@ class UsedBy(BaseModel):
     """FunctionVersion or alias that the job names; null: `$LATEST`."""
 
 
-class FunctionCard(BaseModel):
+class FunctionCard(ApiModel):
     """A registered function."""
 
     name: str
@@ -47,14 +48,14 @@ class FunctionCard(BaseModel):
     """Why functions cannot run on this server; null: they can."""
 
 
-class FunctionList(BaseModel):
+class FunctionList(ApiModel):
     """Functions by name."""
 
     data: list[FunctionCard]
     has_more: bool
 
 
-class FunctionVersion(BaseModel):
+class FunctionVersion(ApiModel):
     """One version of a function; `$LATEST` is the one that can be changed."""
 
     version: str
@@ -67,14 +68,14 @@ class FunctionVersion(BaseModel):
     """Names that point here."""
 
 
-class FunctionVersionList(BaseModel):
+class FunctionVersionList(ApiModel):
     """Versions: `$LATEST`, then the newest first."""
 
     data: list[FunctionVersion]
     has_more: bool
 
 
-class FunctionFile(BaseModel):
+class FunctionFile(ApiModel):
     """One file of a version."""
 
     path: str
@@ -83,7 +84,7 @@ class FunctionFile(BaseModel):
     """Null: not UTF-8, or larger than 256 KiB."""
 
 
-class FunctionCode(BaseModel):
+class FunctionCode(ApiModel):
     """What one version consists of."""
 
     name: str
@@ -96,7 +97,7 @@ class FunctionCode(BaseModel):
     """At most 100."""
 
 
-class NewFunction(BaseModel):
+class NewFunction(ApiModel):
     """A function to be registered."""
 
     model_config = ConfigDict(extra="forbid")
@@ -111,7 +112,7 @@ class NewFunction(BaseModel):
     """Freeze it as version 1."""
 
 
-class NewCode(BaseModel):
+class NewCode(ApiModel):
     """Code that a function is to have; exactly one of `files` and `from_version`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -140,7 +141,7 @@ class NewCode(BaseModel):
         return self
 
 
-class FunctionCall(BaseModel):
+class FunctionCall(ApiModel):
     """One call of a function."""
 
     request_id: str
@@ -154,7 +155,7 @@ class FunctionCall(BaseModel):
     """What it printed, cut to its end."""
 
 
-class FunctionCallList(BaseModel):
+class FunctionCallList(ApiModel):
     """Calls that the log still has, newest first."""
 
     data: list[FunctionCall]

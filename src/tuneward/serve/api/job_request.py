@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
+from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from tuneward.errors import DataError
 from tuneward.jobs.problems import InvalidRequestError
 from tuneward.jobs.service import NewJob
 from tuneward.jobs.spec import FileSource, JobSpec, LogsSource, Source
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.bedrock.constraints import JobName
 from tuneward.serve.context import context_length
 from tuneward.serve.job_parts.config import sections_of
@@ -28,7 +29,7 @@ ModelName = Annotated[str, Field(min_length=1, max_length=2048)]
 Uri = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
-class JobDraft(BaseModel):
+class JobDraft(ApiModel):
     """A job request that may be incomplete, as while somebody is still making it."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel
-
 from tuneward.jobs.cards import JobCard
+from tuneward.serve.api.model import ApiModel
 from tuneward.types import Json
 
 Severity = Literal["error", "warning", "info"]
 RowFile = Literal["training", "validation"]
 
 
-class PhaseTimes(BaseModel):
+class PhaseTimes(ApiModel):
     """A phase of a job: `validation`, `data_processing` or `training`."""
 
     name: str
@@ -22,7 +21,7 @@ class PhaseTimes(BaseModel):
     """Null while it is under way."""
 
 
-class SourceCard(BaseModel):
+class SourceCard(ApiModel):
     """Where rows come from."""
 
     kind: Literal["file", "uri", "logs"]
@@ -35,7 +34,7 @@ class SourceCard(BaseModel):
     """Of logs."""
 
 
-class RowProblem(BaseModel):
+class RowProblem(ApiModel):
     """Something about a row, or about a whole file."""
 
     file: RowFile
@@ -48,7 +47,7 @@ class RowProblem(BaseModel):
     fix: str
 
 
-class JobFailure(BaseModel):
+class JobFailure(ApiModel):
     """Why a job failed."""
 
     code: str | None
@@ -61,7 +60,7 @@ class JobFailure(BaseModel):
     has_more_problems: bool
 
 
-class ModelCard(BaseModel):
+class ModelCard(ApiModel):
     """The tuned model that a job ended with."""
 
     id: str
@@ -74,7 +73,7 @@ class ModelCard(BaseModel):
     """Names, at most ten."""
 
 
-class RunResult(BaseModel):
+class RunResult(ApiModel):
     """How a run ended. Numbers that were not measured are absent or null."""
 
     base: dict[str, Json]
@@ -125,7 +124,7 @@ class JobDetail(JobCard):
     """Step of the checkpoint that did best on the validation rows."""
 
 
-class Setting(BaseModel):
+class Setting(ApiModel):
     """A setting of a run."""
 
     name: str
@@ -136,7 +135,7 @@ class Setting(BaseModel):
     description: str
 
 
-class SettingSection(BaseModel):
+class SettingSection(ApiModel):
     """Settings that belong together."""
 
     name: str
@@ -144,7 +143,7 @@ class SettingSection(BaseModel):
     settings: list[Setting]
 
 
-class Lineage(BaseModel):
+class Lineage(ApiModel):
     """What a run was made from."""
 
     created: str | None
@@ -171,7 +170,7 @@ class Lineage(BaseModel):
     plan: dict[str, Json]
 
 
-class JobConfiguration(BaseModel):
+class JobConfiguration(ApiModel):
     """What a job runs with."""
 
     sections: list[SettingSection]
@@ -184,7 +183,7 @@ class JobConfiguration(BaseModel):
     """Null until training has begun."""
 
 
-class FileRows(BaseModel):
+class FileRows(ApiModel):
     """Counts of one set of rows."""
 
     rows: int
@@ -201,7 +200,7 @@ class FileRows(BaseModel):
     """`count`, `min`, `mean`, `p50`, `p95`, `max` and a `histogram` of lengths in tokens."""
 
 
-class ProblemCount(BaseModel):
+class ProblemCount(ApiModel):
     """How many problems there are of one kind."""
 
     severity: Severity
@@ -209,7 +208,7 @@ class ProblemCount(BaseModel):
     count: int
 
 
-class DataReport(BaseModel):
+class DataReport(ApiModel):
     """What the check of a job's rows found."""
 
     ok: bool
@@ -230,7 +229,7 @@ class DataReport(BaseModel):
     """Rows of each set, once training has begun."""
 
 
-class ProblemPage(BaseModel):
+class ProblemPage(ApiModel):
     """Problems of rows, errors first; the first 1,000 are kept."""
 
     data: list[RowProblem]

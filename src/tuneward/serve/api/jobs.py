@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
 from tuneward.accounts.principal import Principal
 from tuneward.jobs.card_search import CardQuery, count_states, find_cards, models_of
 from tuneward.jobs.cards import JobCard
 from tuneward.serve.api.cursors import LONGEST, cursor_of, mark_of
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.deps import Use, Viewer
 from tuneward.serve.services import Services
 from tuneward.store.tables import JobState
@@ -18,7 +18,7 @@ from tuneward.store.tables import JobState
 routes = APIRouter(prefix="/api")
 
 
-class JobOverview(BaseModel):
+class JobOverview(ApiModel):
     """What there is to choose from."""
 
     states: dict[JobState, int]
@@ -27,7 +27,7 @@ class JobOverview(BaseModel):
     """Models that jobs of the project name; at most 100."""
 
 
-class JobPage(BaseModel):
+class JobPage(ApiModel):
     """Part of the list, newest first."""
 
     data: list[JobCard]

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response
-from pydantic import BaseModel
 
 from tuneward.jobs.metric_names import MetricName, metric_names
 from tuneward.jobs.problems import InvalidRequestError
 from tuneward.jobs.series import Kind, Number, Series, read_series
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.deps import Use, Viewer
 
 routes = APIRouter(prefix="/api/jobs/{job_id}/metrics")
@@ -23,7 +23,7 @@ LEAST_COMPRESSED = 2000
 """Bytes."""
 
 
-class MetricSeries(BaseModel):
+class MetricSeries(ApiModel):
     """Numbers of a job by record, oldest first; every list is as long as `steps`."""
 
     last: int
@@ -38,7 +38,7 @@ class MetricSeries(BaseModel):
     and `exact`: of evaluations over the rows scored, of steps over the prompts of the step."""
 
 
-class MetricCard(BaseModel):
+class MetricCard(ApiModel):
     """What a number means."""
 
     name: str
@@ -51,7 +51,7 @@ class MetricCard(BaseModel):
     """Where it was seen."""
 
 
-class MetricCards(BaseModel):
+class MetricCards(ApiModel):
     """The metrics that a job has."""
 
     data: list[MetricCard]

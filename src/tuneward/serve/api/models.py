@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
 from tuneward.accounts.principal import Principal
 from tuneward.jobs.deployments import DeploymentQuery
 from tuneward.jobs.model_facts import ModelFacts, facts_of
 from tuneward.jobs.models import Mark, ModelQuery
 from tuneward.serve.api.cursors import LONGEST, cursor_of, mark_of
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.bedrock.names import Names, names_for
 from tuneward.serve.deps import Use, Viewer
 from tuneward.serve.services import Services
@@ -32,7 +32,7 @@ After = Annotated[str | None, Query(max_length=LONGEST, description="`next` of t
 Search = Annotated[str | None, Query(max_length=200, description="Part of a name; letter case does not matter.")]
 
 
-class BaseModelName(BaseModel):
+class BaseModelName(ApiModel):
     """What a model was tuned from."""
 
     id: str
@@ -40,7 +40,7 @@ class BaseModelName(BaseModel):
     arn: str
 
 
-class JobName(BaseModel):
+class JobName(ApiModel):
     """The job that made a model."""
 
     id: str
@@ -48,7 +48,7 @@ class JobName(BaseModel):
     method: Literal["reinforcement", "supervised"]
 
 
-class Gain(BaseModel):
+class Gain(ApiModel):
     """The validation rows before and after."""
 
     measure: Literal["reward", "loss"]
@@ -58,7 +58,7 @@ class Gain(BaseModel):
     tuned: float | None
 
 
-class DeploymentName(BaseModel):
+class DeploymentName(ApiModel):
     """A deployment, in short."""
 
     id: str
@@ -67,7 +67,7 @@ class DeploymentName(BaseModel):
     status: str
 
 
-class TunedModel(BaseModel):
+class TunedModel(ApiModel):
     """A tuned model."""
 
     id: str
@@ -91,7 +91,7 @@ class TunedModel(BaseModel):
     """The newest ten."""
 
 
-class ModelPage(BaseModel):
+class ModelPage(ApiModel):
     """Part of the list, newest first."""
 
     data: list[TunedModel]
@@ -99,7 +99,7 @@ class ModelPage(BaseModel):
     """`after` of the next page; null on the last one."""
 
 
-class ModelName(BaseModel):
+class ModelName(ApiModel):
     """The model behind a deployment."""
 
     id: str
@@ -109,7 +109,7 @@ class ModelName(BaseModel):
     base_id: str
 
 
-class Swap(BaseModel):
+class Swap(ApiModel):
     """The last change of the model behind a deployment."""
 
     model: ModelName | None
@@ -117,7 +117,7 @@ class Swap(BaseModel):
     status: Literal["UpdateCompleted", "UpdateFailed"]
 
 
-class DeploymentCard(BaseModel):
+class DeploymentCard(ApiModel):
     """A deployment."""
 
     id: str
@@ -133,7 +133,7 @@ class DeploymentCard(BaseModel):
     updated_at: float
 
 
-class DeploymentPage(BaseModel):
+class DeploymentPage(ApiModel):
     """Part of the list, newest first."""
 
     data: list[DeploymentCard]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header
-from pydantic import BaseModel
 
 from tuneward.config.describe import SettingType, settings_of
 from tuneward.serve.api.job_request import Method, NewJobRequest, new_job
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.deps import Developer, Use, Viewer
 from tuneward.serve.job_parts.config import OPEN_RUN
 from tuneward.serve.job_parts.repeats import create_once
@@ -19,7 +19,7 @@ from tuneward.types import Json
 routes = APIRouter(prefix="/api", tags=["console"])
 
 
-class CreatedJob(BaseModel):
+class CreatedJob(ApiModel):
     """A job that was made."""
 
     id: str
@@ -30,7 +30,7 @@ class CreatedJob(BaseModel):
     """Seconds since 1970."""
 
 
-class Setting(BaseModel):
+class Setting(ApiModel):
     """Something about a run that a job request may set, under `config`."""
 
     name: str
@@ -51,7 +51,7 @@ class Setting(BaseModel):
     """What it does, its unit, and what it is wise to set."""
 
 
-class SettingsSchema(BaseModel):
+class SettingsSchema(ApiModel):
     """All settings of a method, in the order of the configuration's documentation."""
 
     method: Method

@@ -6,10 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel
-
 from tuneward.rewards.bench import BenchReport
 from tuneward.runs.first_look import Answered, FirstLook, Tone, tone_of
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.api.reward_answer import CheckReport, TestReceipt, told_receipt, told_report, told_text
 from tuneward.types import Score
 
@@ -17,7 +16,7 @@ EXAMPLES = 8
 FAILURES = 10
 
 
-class PreflightProgress(BaseModel):
+class PreflightProgress(ApiModel):
     """Event `progress`: how far it is."""
 
     phase: Literal["rows", "reward", "model", "answers", "checks"]
@@ -29,7 +28,7 @@ class PreflightProgress(BaseModel):
     """Of these."""
 
 
-class PreflightAdvice(BaseModel):
+class PreflightAdvice(ApiModel):
     """One thing that stands out."""
 
     code: str
@@ -38,7 +37,7 @@ class PreflightAdvice(BaseModel):
     action: str
 
 
-class RewardBin(BaseModel):
+class RewardBin(ApiModel):
     """Completions with a reward in a range."""
 
     low: float
@@ -46,7 +45,7 @@ class RewardBin(BaseModel):
     count: int
 
 
-class ExampleCompletion(BaseModel):
+class ExampleCompletion(ApiModel):
     """One completion."""
 
     text: str
@@ -58,7 +57,7 @@ class ExampleCompletion(BaseModel):
     """Why it has no reward; empty when it has one."""
 
 
-class ExamplePrompt(BaseModel):
+class ExamplePrompt(ApiModel):
     """A prompt with its completions, the best first."""
 
     row_id: str
@@ -68,7 +67,7 @@ class ExamplePrompt(BaseModel):
     completions: list[ExampleCompletion]
 
 
-class GradingFailure(BaseModel):
+class GradingFailure(ApiModel):
     """A completion that the reward could not score, and what happened."""
 
     row_id: str
@@ -78,7 +77,7 @@ class GradingFailure(BaseModel):
     receipt: TestReceipt
 
 
-class PreflightResult(BaseModel):
+class PreflightResult(ApiModel):
     """Event `result`, the last one."""
 
     verdict: Tone

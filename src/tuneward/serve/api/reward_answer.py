@@ -7,11 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel
-
 from tuneward.rewards.bench import BenchReport
 from tuneward.rewards.functions.log import without_folders
 from tuneward.rewards.trial import Trial
+from tuneward.serve.api.model import ApiModel
 from tuneward.types import Json, Receipt, Row, Sample, Score
 
 SHOWN_CHARACTERS = 4000
@@ -20,7 +19,7 @@ DETAIL_BYTES = 20_000
 LARGEST_ROW = 100_000
 
 
-class TestReceipt(BaseModel):
+class TestReceipt(ApiModel):
     """What happened in one call of the grader."""
 
     grader: str
@@ -36,7 +35,7 @@ class TestReceipt(BaseModel):
     """`sandbox`, `process` or `remote`; empty when no code ran."""
 
 
-class TestSample(BaseModel):
+class TestSample(ApiModel):
     """One answer and its score."""
 
     row: int
@@ -60,7 +59,7 @@ class TestSample(BaseModel):
     """Number in `receipts`."""
 
 
-class TestRow(BaseModel):
+class TestRow(ApiModel):
     """A row that was used."""
 
     id: str
@@ -72,7 +71,7 @@ class TestRow(BaseModel):
     """As a line of a file would hold it, to be sent as one of `rows`; null: larger than 100 kB."""
 
 
-class CheckExample(BaseModel):
+class CheckExample(ApiModel):
     """One answer that shows a finding."""
 
     row_id: str
@@ -82,7 +81,7 @@ class CheckExample(BaseModel):
     against_score: float | None
 
 
-class CheckFinding(BaseModel):
+class CheckFinding(ApiModel):
     """What one check of the bench found."""
 
     check: str
@@ -92,7 +91,7 @@ class CheckFinding(BaseModel):
     example: CheckExample | None
 
 
-class CheckReport(BaseModel):
+class CheckReport(ApiModel):
     """What the bench found."""
 
     verdict: Literal["pass", "warn", "fail"]
@@ -106,7 +105,7 @@ class CheckReport(BaseModel):
     checks: list[CheckFinding]
 
 
-class RewardTest(BaseModel):
+class RewardTest(ApiModel):
     """A reward that was tried."""
 
     grader: str | None

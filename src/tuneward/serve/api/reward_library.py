@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from tuneward.accounts.principal import Principal
 from tuneward.rewards.functions.reference import LOCAL_ACCOUNT
 from tuneward.rewards.judge.rubric import Rubric, ready_made_rubrics
 from tuneward.rewards.templates import Template, ready_made_templates
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.deps import Use, Viewer
 
 routes = APIRouter(prefix="/api")
@@ -19,7 +19,7 @@ NOBODY = Principal("", "", LOCAL_ACCOUNT, "viewer")
 """Judges call with a key of no project that has models: what they may use is what everybody may."""
 
 
-class TemplateSetting(BaseModel):
+class TemplateSetting(ApiModel):
     """A constant in a template's source that a copy may change."""
 
     name: str
@@ -27,7 +27,7 @@ class TemplateSetting(BaseModel):
     meaning: str
 
 
-class RewardTemplate(BaseModel):
+class RewardTemplate(ApiModel):
     """A ready-made rule, used as `reward.template` or copied into a function of one's own."""
 
     name: str
@@ -41,13 +41,13 @@ class RewardTemplate(BaseModel):
     """Python with `lambda_handler(event, context)`."""
 
 
-class RewardTemplateList(BaseModel):
+class RewardTemplateList(ApiModel):
     """Templates by name."""
 
     data: list[RewardTemplate]
 
 
-class RubricCriterion(BaseModel):
+class RubricCriterion(ApiModel):
     """One thing that a judge decides."""
 
     name: str
@@ -57,7 +57,7 @@ class RubricCriterion(BaseModel):
     """A score from criteria is 0 when it is not met."""
 
 
-class RubricCard(BaseModel):
+class RubricCard(ApiModel):
     """A ready-made rubric, used as `reward.judge.rubric` or edited as `reward.judge.rubric_text`."""
 
     name: str
@@ -73,13 +73,13 @@ class RubricCard(BaseModel):
     """The whole Markdown, front matter included."""
 
 
-class RubricList(BaseModel):
+class RubricList(ApiModel):
     """Rubrics by name."""
 
     data: list[RubricCard]
 
 
-class JudgeModel(BaseModel):
+class JudgeModel(ApiModel):
     """A model that can be named as a judge."""
 
     name: str
@@ -87,7 +87,7 @@ class JudgeModel(BaseModel):
     """`base`: served here; `mapped`: a name that the operator's connection translates."""
 
 
-class Judges(BaseModel):
+class Judges(ApiModel):
     """Where judges find their models; addresses and keys are the operator's alone."""
 
     data: list[JudgeModel]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from tuneward.accounts.principal import Principal
 from tuneward.config import RewardConfig
@@ -22,6 +22,7 @@ from tuneward.rewards.functions.archive import pack_file
 from tuneward.rewards.functions.source import DEFAULT_MODULE, HANDLER_FUNCTION
 from tuneward.rewards.trial import Checks, try_reward
 from tuneward.serve.api.function_faults import FunctionRoute
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.api.reward_answer import RewardTest, told
 from tuneward.serve.api.reward_rows import given_rows, source_rows
 from tuneward.serve.deps import Developer, Use
@@ -41,7 +42,7 @@ DRAFT = "draft"
 _places = threading.BoundedSemaphore(AT_ONCE)
 
 
-class RewardTestRequest(BaseModel):
+class RewardTestRequest(ApiModel):
     """A reward, and what it is to be tried on. Rows come from `source`, or stand in `rows`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -64,7 +65,7 @@ class RewardTestRequest(BaseModel):
         | None
     ) = None
     """Answers to be scored, a list for each row, 64 in all; null: as `answers` and `texts` say."""
-    answers: Annotated[list[Literal["reference", "empty"]], Field(max_length=2)] = ["reference", "empty"]
+    answers: Annotated[tuple[Literal["reference", "empty"], ...], Field(max_length=2)] = ("reference", "empty")
     """Scored for every row: its reference answer, where that is a text or a number, and an empty answer."""
     texts: Annotated[list[Annotated[str, Field(max_length=200_000)]], Field(max_length=8)] = Field(default_factory=list)
     """Further texts to be scored for every row."""

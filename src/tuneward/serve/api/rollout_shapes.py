@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
+from tuneward.serve.api.model import ApiModel
 
 
-class RolloutStep(BaseModel):
+class RolloutStep(ApiModel):
     """What the groups of a step were like."""
 
     step: int
@@ -26,7 +26,7 @@ class RolloutStep(BaseModel):
     """Groups with samples that the grader failed on."""
 
 
-class RolloutSteps(BaseModel):
+class RolloutSteps(ApiModel):
     """Steps in order."""
 
     data: list[RolloutStep]
@@ -41,7 +41,7 @@ class ShownStep(RolloutStep):
     next: int | None
 
 
-class GroupCard(BaseModel):
+class GroupCard(ApiModel):
     """The completions of one prompt in one step."""
 
     step: int
@@ -69,7 +69,7 @@ class GroupCard(BaseModel):
     """Sampled, of all completions together."""
 
 
-class RolloutPage(BaseModel):
+class RolloutPage(ApiModel):
     """Groups of a step."""
 
     step: ShownStep | None
@@ -79,7 +79,7 @@ class RolloutPage(BaseModel):
     """Give it as `after` for the next page; null on the last."""
 
 
-class Asked(BaseModel):
+class Asked(ApiModel):
     """The row that a group answers."""
 
     messages: list[dict[str, Any]]
@@ -88,7 +88,7 @@ class Asked(BaseModel):
     tools: list[dict[str, Any]]
 
 
-class ShownReceipt(BaseModel):
+class ShownReceipt(ApiModel):
     """What happened in the grader call that scored a sample."""
 
     grader: str
@@ -108,7 +108,7 @@ class ShownReceipt(BaseModel):
     isolation: str
 
 
-class ShortSample(BaseModel):
+class ShortSample(ApiModel):
     """One completion and its reward."""
 
     text: str
@@ -163,7 +163,7 @@ class HistoryEntry(GroupCard):
     worst: ShortSample | None
 
 
-class History(BaseModel):
+class History(ApiModel):
     """A row's groups, step by step."""
 
     data: list[HistoryEntry]

@@ -6,7 +6,7 @@ import threading
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from tuneward.data.problems import Findings, Severity
 from tuneward.data.schema import parse_row
@@ -16,6 +16,7 @@ from tuneward.jobs.grading import grade, grader_of
 from tuneward.jobs.job_rows import rows_page
 from tuneward.jobs.problems import InvalidRequestError, LimitExceededError
 from tuneward.jobs.spec import JobSpec
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.api.scores import ScoreCard, score_card
 from tuneward.serve.deps import Developer, Use, Viewer
 from tuneward.types import Json, Row
@@ -30,7 +31,7 @@ LONGEST_COMPLETION = 1_000_000
 _room = threading.BoundedSemaphore(GRADINGS)
 
 
-class RowCard(BaseModel):
+class RowCard(ApiModel):
     """A row as a prompt, with the answer that is expected."""
 
     id: str
@@ -44,7 +45,7 @@ class RowCard(BaseModel):
     metadata: dict[str, Json]
 
 
-class RowCards(BaseModel):
+class RowCards(ApiModel):
     """Part of a set, in the order of the file."""
 
     data: list[RowCard]
@@ -52,7 +53,7 @@ class RowCards(BaseModel):
     """`after` of the next page; null on the last one."""
 
 
-class GradeRequest(BaseModel):
+class GradeRequest(ApiModel):
     """Answers to be graded."""
 
     model_config = ConfigDict(extra="forbid")
@@ -66,7 +67,7 @@ class GradeRequest(BaseModel):
     ]
 
 
-class Grades(BaseModel):
+class Grades(ApiModel):
     """What the grader gave."""
 
     grader: str
@@ -75,7 +76,7 @@ class Grades(BaseModel):
     """In the order of the completions."""
 
 
-class NewRow(BaseModel):
+class NewRow(ApiModel):
     """A row to be kept."""
 
     model_config = ConfigDict(extra="forbid")
@@ -88,7 +89,7 @@ class NewRow(BaseModel):
     """Of the new file, ending in `.jsonl`; null: that of the former one."""
 
 
-class RowProblem(BaseModel):
+class RowProblem(ApiModel):
     """Something that training would warn of."""
 
     field: str
@@ -96,7 +97,7 @@ class RowProblem(BaseModel):
     fix: str
 
 
-class RowFile(BaseModel):
+class RowFile(ApiModel):
     """The file that has the row at its end."""
 
     id: str

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
-
+from tuneward.serve.api.model import ApiModel
 from tuneward.types import Json, Score, Verdict
 
 
-class ReceiptCard(BaseModel):
+class ReceiptCard(ApiModel):
     """What happened in the call of the grader."""
 
     grader: str
@@ -26,7 +25,7 @@ class ReceiptCard(BaseModel):
     """`sandbox`, `process`, `remote`, `not isolated`; empty when no code ran."""
 
 
-class ScoreCard(BaseModel):
+class ScoreCard(ApiModel):
     """What a grader gave for one completion."""
 
     reward: float | None

@@ -13,12 +13,13 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import tuneward
 from tuneward.accounts.principal import Principal
+from tuneward.serve.api.model import ApiModel
 from tuneward.serve.deps import Use, Viewer
 from tuneward.serve.errors import ApiError
 from tuneward.serve.limits import Bucket
@@ -34,7 +35,7 @@ ATTEMPTS_PER_MINUTE = 60
 routes = APIRouter(prefix="/api")
 
 
-class SignIn(BaseModel):
+class SignIn(ApiModel):
     """Who wants in."""
 
     model_config = ConfigDict(extra="forbid")
@@ -45,7 +46,7 @@ class SignIn(BaseModel):
     """Stay signed in for 30 days, instead of until the browser closes."""
 
 
-class Caller(BaseModel):
+class Caller(ApiModel):
     """Who is signed in."""
 
     key_id: str

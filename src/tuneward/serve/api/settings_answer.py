@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel
-
+from tuneward.serve.api.model import ApiModel
 from tuneward.types import Json
 
 
-class Home(BaseModel):
+class Home(ApiModel):
     """Where files, jobs and functions lie."""
 
     path: str
@@ -17,7 +16,7 @@ class Home(BaseModel):
     total_bytes: int
 
 
-class DatabaseFacts(BaseModel):
+class DatabaseFacts(ApiModel):
     """Where everything else is kept."""
 
     kind: Literal["sqlite", "postgresql"]
@@ -26,7 +25,7 @@ class DatabaseFacts(BaseModel):
     is_reachable: bool
 
 
-class StorageFacts(BaseModel):
+class StorageFacts(ApiModel):
     """Where `s3://` addresses lead."""
 
     kind: Literal["folder", "s3"]
@@ -36,7 +35,7 @@ class StorageFacts(BaseModel):
     """Buckets that jobs may name; null: all that the server can reach."""
 
 
-class TlsFacts(BaseModel):
+class TlsFacts(ApiModel):
     """Encryption of this server's own address."""
 
     certificate: str | None
@@ -45,7 +44,7 @@ class TlsFacts(BaseModel):
     """When the certificate ends, seconds since 1970; null when it cannot be read."""
 
 
-class JudgeFacts(BaseModel):
+class JudgeFacts(ApiModel):
     """How graders that are models reach theirs."""
 
     provider: Literal["openai", "bedrock"]
@@ -58,7 +57,7 @@ class JudgeFacts(BaseModel):
     """Name in a grader → name at the address."""
 
 
-class MappedModel(BaseModel):
+class MappedModel(ApiModel):
     """A base model of the server, and every name that leads to it."""
 
     id: str
@@ -71,7 +70,7 @@ class MappedModel(BaseModel):
     is_loaded: bool
 
 
-class JobAtWork(BaseModel):
+class JobAtWork(ApiModel):
     """A job of the caller's project, or of anybody's for administrators of the default project."""
 
     id: str
@@ -81,7 +80,7 @@ class JobAtWork(BaseModel):
     total_steps: int | None
 
 
-class WorkerTask(BaseModel):
+class WorkerTask(ApiModel):
     """A job in the hands of a worker."""
 
     host: str
@@ -94,7 +93,7 @@ class WorkerTask(BaseModel):
     lease_expires_at: float
 
 
-class Workers(BaseModel):
+class Workers(ApiModel):
     """Who trains, on what."""
 
     started_here: int
@@ -108,7 +107,7 @@ class Workers(BaseModel):
     """Jobs of the caller's project that have not ended, by state."""
 
 
-class SettingValue(BaseModel):
+class SettingValue(ApiModel):
     """A key of the configuration file."""
 
     key: str
@@ -117,7 +116,7 @@ class SettingValue(BaseModel):
     meaning: str
 
 
-class LibraryFact(BaseModel):
+class LibraryFact(ApiModel):
     """A library that this program stands on."""
 
     name: str
@@ -125,7 +124,7 @@ class LibraryFact(BaseModel):
     licence: str
 
 
-class ServerSettings(BaseModel):
+class ServerSettings(ApiModel):
     """What the server runs with; what is null is told to administrators of the default project."""
 
     version: str
