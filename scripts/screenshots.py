@@ -109,6 +109,8 @@ def _draw_all(browser: Browser, url: str, job: dict[str, Any], theme: str, size:
     page.get_by_label("API key").wait_for()
     _draw(page, "sign-in", theme, size)
     sign_in(page)
+    page.goto(f"/new?clone={job['id']}")
+    page.get_by_role("heading", name="Review").wait_for()
     job_page = f"/jobs/{job['id']}"
     for name, path, act in (
         ("jobs", "/", None),
@@ -119,7 +121,7 @@ def _draw_all(browser: Browser, url: str, job: dict[str, Any], theme: str, size:
         ("job-events", f"{job_page}/events", None),
         ("job-data", f"{job_page}/data", None),
         ("job-configuration", f"{job_page}/configuration", None),
-        ("new-model", f"/new?clone={job['id']}", None),
+        ("new-model", "/new/model", None),
         ("new-data", "/new/data", None),
         ("new-reward", "/new/reward", None),
         ("new-settings", "/new/settings", None),

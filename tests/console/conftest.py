@@ -11,9 +11,10 @@ from tests.console.running import Running, browsing, serving
 from tuneward.serve.console import console_folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     assert (console_folder() / "index.html").is_file(), "the console is not built: make console"
+    # Of a module: as long as it is open, its event loop runs in this thread, and tests with a loop of their own cannot.
     with browsing() as found:
         yield found
 
