@@ -157,7 +157,7 @@ def test_ten_thousand_jobs_are_a_list_like_any_other(browser: Browser, server: R
 
 
 def _add_jobs(path: Path) -> None:
-    now = time.time() + 1
+    now = time.time()
     spec = {
         "method": "reinforcement",
         "base_model": MODEL,

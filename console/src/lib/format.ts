@@ -1,5 +1,7 @@
 /** Numbers, times and sizes in words. */
 
+// Made once: making one takes a browser milliseconds, and lists have a time in every row.
+const dateAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 /** 1234567 → 1,234,567. */
@@ -72,7 +74,7 @@ export function ago(at: number | null | undefined, now = Date.now() / 1000): str
 /** Seconds since 1970 → date and time in the reader's zone. */
 export function moment(at: number | null | undefined): string {
   if (at === null || at === undefined) return "–";
-  return new Date(at * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  return dateAndTime.format(at * 1000);
 }
 
 /** 1 row, 2 rows. */

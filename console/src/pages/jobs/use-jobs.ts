@@ -47,6 +47,7 @@ export interface JobList {
 const PAGE = 50;
 const SETTLE_MS = 400;
 const AGAIN_MS = 3000;
+const DRAW_MS = 100;
 const NOTHING: Overview = { states: {}, models: [] };
 
 export function useJobs(filter: Filter): JobList {
@@ -121,16 +122,34 @@ export function useJobs(filter: Filter): JobList {
     setState((before) => before && { ...before, items: replaced(before.items, card) });
   }
 
+  // Many jobs may change at once; the list is drawn once for all of them.
+  const come = useRef<JobCard[]>([]);
+  const draw = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useEffect(() => () => clearTimeout(draw.current), []);
+  const latestTakeIn = useRef(takeIn);
+  latestTakeIn.current = takeIn;
+  function takeIn(): void {
+    draw.current = undefined;
+    const cards = come.current.splice(0);
+    const take = (items: readonly JobCard[], card: JobCard, hasMore: boolean) =>
+      isFiltered ? replaced(items, card) : taken(items, card, hasMore);
+    setState(
+      (before) =>
+        before && {
+          ...before,
+          items: cards.reduce((items, card) => take(items, card, before.next !== null), before.items),
+        },
+    );
+    // Whether a job that is not in a filtered list belongs there, the server knows.
+    const shown = new Set(current?.items.map((item) => item.id));
+    if (isFiltered && cards.some((card) => !shown.has(card.id))) soon.call();
+  }
+
   useLive("/api/live", {
     open: reload, // whatever was missed meanwhile
     job: (card: JobCard) => {
-      setState((before) => {
-        if (!before) return before;
-        if (isFiltered) return { ...before, items: replaced(before.items, card) };
-        return { ...before, items: taken(before.items, card, before.next !== null) };
-      });
-      // Whether a job that is not in a filtered list belongs there, the server knows.
-      if (isFiltered && !current?.items.some((item) => item.id === card.id)) soon.call();
+      come.current.push(card);
+      draw.current ??= setTimeout(() => latestTakeIn.current(), DRAW_MS);
     },
     counts: (states: StateCounts) => {
       if (hasCounts) setState((before) => before && { ...before, overview: { ...before.overview, states } });
