@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import re
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
+from served import KEY, serving
 
 from tuneward.accounts.principal import DEFAULT_PROJECT, Principal
 from tuneward.config import ServerConfig
@@ -34,7 +31,6 @@ from tuneward.rl.rollout import Rollout
 from tuneward.runs.rollouts import RolloutKeeper
 from tuneward.types import Completion, FinishReason, Group, Prompt, Receipt, Row, Score, Verdict
 
-KEY = "bench-key"
 GROUPS_PER_STEP, SAMPLES, TOKENS, ROWS = 64, 8, 128, 10_000
 CALL = Receipt("reward.py@00000000", Verdict.OK, wall_s=0.01, isolation="sandbox")
 
@@ -80,23 +76,6 @@ def make_run(path: Path, rollouts: int, chance: random.Random) -> dict[str, floa
         "write_ms_per_step": round(1000 * seconds / steps, 1),
         "write_us_per_sample": round(1e6 * seconds / (steps * GROUPS_PER_STEP * SAMPLES), 1),
     }
-
-
-@contextmanager
-def serving(home: Path) -> Iterator[tuple[str, int]]:
-    """A server; yields its URL and process id."""
-    command = [sys.executable, "-m", "tuneward", "serve", "--home", str(home), "--port", "0", "--no-worker"]
-    environment = os.environ | {"TUNEWARD_API_KEY": KEY, "COLUMNS": "200"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        found = next((url for line in server.stdout if (url := re.search(r"http://[\d.]+:\d+", line))), None)
-        if found is None:
-            raise SystemExit("the server did not start")
-        try:
-            yield found[0], server.pid
-        finally:
-            server.terminate()
-            server.communicate(timeout=60)
 
 
 def resident_mb(pid: int) -> float:
@@ -157,7 +136,7 @@ def main() -> None:
             job = JobService(database).create(caller, NewJob("openai", "bench", spec, {})).id
         path = job_home(home, DEFAULT_PROJECT, job) / "run" / "rollouts.db"
         made = make_run(path, arguments.rollouts, chance)
-        with serving(home) as (url, pid):
+        with serving({"home": folder, "workers": 0}, home) as (url, pid):
             browsed = browse(url, pid, f"ftjob-{job}", int(made["steps"]), arguments.pages, chance)
     report = json.dumps({"made": made, "browsed": browsed}, indent=2)
     Path("bench-rollouts.json").write_text(report + "\n")

@@ -13,24 +13,21 @@ import argparse
 import asyncio
 import json
 import os
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 from paired import Figure, machine, paired_figure, print_figures, versions, write_bench
+from served import KEY, serving
 
 from tuneward.demo import demo_paths
 
-KEY = "bench-key"
 BAR = 1.03
 """Steps may take no more than so many times as long."""
 LOOK_S = 1.0
@@ -42,26 +39,6 @@ GRADER = {
     "input": "{{sample.output_text}}",
     "reference": "{{item.reference_answer.name}}",
 }
-
-
-@contextmanager
-def serving(model: str, home: Path, threads: int) -> Iterator[tuple[str, int]]:
-    """A server with one worker; yields its URL and its process id."""
-    config = {"home": str(home / "data"), "models": [{"name": model, "id": "bench"}], "workers": 1, "threads": threads}
-    path = home / "server.yaml"
-    path.write_text(json.dumps(config))  # JSON is YAML
-    command = [sys.executable, "-m", "tuneward", "serve", "--config", str(path), "--port", "0"]
-    environment = os.environ | {"TUNEWARD_API_KEY": KEY, "COLUMNS": "200"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        found = next((url for line in server.stdout if (url := re.search(r"http://[\d.]+:\d+", line))), None)
-        if found is None:
-            raise SystemExit("the server did not start")
-        try:
-            yield found[0], server.pid
-        finally:
-            server.terminate()
-            server.communicate(timeout=60)
 
 
 def job_body(file_id: str, steps: int) -> dict[str, Any]:
@@ -190,9 +167,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("bench-console-tabs.json"))
     options = parser.parse_args()
     pairs, steps = (3, 6) if options.quick else (10, 10)
-    home = tempfile.TemporaryDirectory()
-    with home as folder, serving(options.model, Path(folder), options.threads) as (url, process_id):
-        parts, took = asyncio.run(measure(url, process_id, pairs, steps, options.tabs))
+    with tempfile.TemporaryDirectory() as folder:
+        model = {"name": options.model, "id": "bench"}
+        config = {"home": f"{folder}/data", "models": [model], "workers": 1, "threads": options.threads}
+        with serving(config, Path(folder)) as (url, process_id):
+            parts, took = asyncio.run(measure(url, process_id, pairs, steps, options.tabs))
     figures = figures_of(parts, took, options.tabs)
     title = f"{options.model}, {pairs} pairs of {steps} steps; the peer is the same without streams"
     print_figures(figures, title=title)

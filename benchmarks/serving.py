@@ -14,45 +14,26 @@ import json
 import os
 import platform
 import random
-import re
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import openai
+from served import KEY, serving
 
 ROOT = Path(__file__).resolve().parent.parent
-KEY = "bench-key"
 QUESTION = "Write a short story about a lighthouse keeper, number {}."
 POLL_EVERY_S = 3.0
 """Of each client: a job's state, its events and the list of jobs, one a second. OpenAI's own helpers wait five."""
 
 
-@contextmanager
-def serving(model: str, home: Path) -> Iterator[str]:
-    """A server; yields its URL."""
-    config = home / "server.yaml"
-    config.write_text(
-        json.dumps({"home": str(home / "data"), "models": [{"name": model, "id": "bench"}], "workers": 0})
-    )
-    command = [sys.executable, "-m", "tuneward", "serve", "--config", str(config), "--port", "0"]
-    environment = os.environ | {"TUNEWARD_API_KEY": KEY, "COLUMNS": "200"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        found = next((url for line in server.stdout if (url := re.search(r"http://[\d.]+:\d+", line))), None)
-        if found is None:
-            raise SystemExit("the server did not start")
-        try:
-            yield found[0]
-        finally:
-            server.terminate()
-            server.communicate(timeout=60)
+def config_of(model: str, home: Path) -> dict[str, Any]:
+    """Of a server with one model that trains nothing."""
+    return {"home": str(home / "data"), "models": [{"name": model, "id": "bench"}], "workers": 0}
 
 
 async def polling(url: str, clients: int, seconds: float, jobs: int) -> dict[str, Any]:
@@ -188,11 +169,14 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        with serving(options.model or tiny_model(home), home) as url:
+        with serving(config_of(options.model or tiny_model(home), home), home) as (url, _):
             result["polling"] = asyncio.run(polling(url, clients, seconds, jobs=min(clients, 100)))
             result["streams"] = asyncio.run(streams(url, 32, tokens))
         if not options.model and not options.quick:
-            with tempfile.TemporaryDirectory() as other, serving("smollm2-135m", Path(other)) as url:
+            with (
+                tempfile.TemporaryDirectory() as other,
+                serving(config_of("smollm2-135m", Path(other)), Path(other)) as (url, _),
+            ):
                 result["streams_135m"] = asyncio.run(streams(url, 32, tokens))
     options.out.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))

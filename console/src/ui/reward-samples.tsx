@@ -5,10 +5,10 @@ import { useId, useState } from "preact/hooks";
 import { bytes, number, reward } from "../lib/format";
 import type { RewardTest, TestReceipt, TestSample } from "../lib/rewards";
 import { Badge } from "./badge";
-import { Icon } from "./icon";
 import { TableRegion } from "./layout";
 import { Note } from "./note";
 import "./reward-samples.css";
+import { RowToggle } from "./toggle";
 import { Verbatim } from "./verbatim";
 
 interface RewardSamplesProps {
@@ -77,16 +77,12 @@ function SampleRow({ sample, prompt, kind, receipt, hasHeldOut }: SampleRowProps
     <Fragment>
       <tr>
         <td>
-          <button
-            type="button"
-            class="button quiet small icon-only"
-            aria-expanded={isOpen}
-            aria-controls={id}
-            aria-label={`${isOpen ? "Hide" : "Show"} how the answer “${sample.completion.slice(0, 40) || "empty"}” was scored`}
-            onClick={() => setOpen(!isOpen)}
-          >
-            <Icon name={isOpen ? "down" : "right"} />
-          </button>
+          <RowToggle
+            isOpen={isOpen}
+            onToggle={() => setOpen(!isOpen)}
+            controls={id}
+            what={`how the answer “${sample.completion.slice(0, 40) || "empty"}” was scored`}
+          />
         </td>
         <td class="reward-samples-text">{prompt}</td>
         {kind !== undefined && (

@@ -7,10 +7,10 @@ import { type FunctionCall, functionPath, type PageOf } from "../../lib/rewards"
 import { tell } from "../../lib/toast";
 import { Badge } from "../../ui/badge";
 import { Button } from "../../ui/button";
-import { Icon } from "../../ui/icon";
 import { Empty, Panel, Skeleton, TableRegion } from "../../ui/layout";
 import { ErrorNote } from "../../ui/note";
 import { LoadMore } from "../../ui/paging";
+import { RowToggle } from "../../ui/toggle";
 import { Verbatim } from "../../ui/verbatim";
 import { secondsOf } from "./words";
 
@@ -88,16 +88,12 @@ function CallRow({ call }: { call: FunctionCall }) {
     <Fragment>
       <tr>
         <td>
-          <button
-            type="button"
-            class="button quiet small icon-only"
-            aria-expanded={isOpen}
-            aria-controls={id}
-            aria-label={`${isOpen ? "Hide" : "Show"} the output of the call ${call.request_id}`}
-            onClick={() => setOpen(!isOpen)}
-          >
-            <Icon name={isOpen ? "down" : "right"} />
-          </button>
+          <RowToggle
+            isOpen={isOpen}
+            onToggle={() => setOpen(!isOpen)}
+            controls={id}
+            what={`the output of the call ${call.request_id}`}
+          />
         </td>
         <td class="nowrap" title={moment(at)}>
           {ago(at)}

@@ -1,6 +1,6 @@
 import { useId, useMemo, useState } from "preact/hooks";
 import { count, percent } from "../../../lib/format";
-import { Button } from "../../../ui/button";
+import { ShowAll } from "../../../ui/toggle";
 import type { Sample } from "./data";
 import { LEVELS, levelOf, type ShownToken, shownTokens, visible } from "./tokens";
 
@@ -69,17 +69,12 @@ export function ColoredText({ sample, label }: { sample: Sample; label: string }
         )}
       </p>
       {isLong && (
-        <div>
-          <Button
-            size="small"
-            kind="quiet"
-            aria-expanded={isWhole}
-            aria-controls={id}
-            onClick={() => setWhole(!isWhole)}
-          >
-            {isWhole ? "Show less" : `Show all ${count(sample.tokens)} tokens`}
-          </Button>
-        </div>
+        <ShowAll
+          isWhole={isWhole}
+          onToggle={() => setWhole(!isWhole)}
+          controls={id}
+          all={`${count(sample.tokens)} tokens`}
+        />
       )}
     </div>
   );

@@ -1,6 +1,6 @@
 import { useId, useState } from "preact/hooks";
 import { count } from "../../../lib/format";
-import { Button } from "../../../ui/button";
+import { ShowAll } from "../../../ui/toggle";
 
 export const FOLDED_CHARACTERS = 700;
 
@@ -19,17 +19,12 @@ export function FoldedText({ text, label }: { text: string; label: string }) {
         <p class="muted">Empty.</p>
       )}
       {isLong && (
-        <div>
-          <Button
-            size="small"
-            kind="quiet"
-            aria-expanded={isWhole}
-            aria-controls={id}
-            onClick={() => setWhole(!isWhole)}
-          >
-            {isWhole ? "Show less" : `Show all ${count(text.length)} characters`}
-          </Button>
-        </div>
+        <ShowAll
+          isWhole={isWhole}
+          onToggle={() => setWhole(!isWhole)}
+          controls={id}
+          all={`${count(text.length)} characters`}
+        />
       )}
     </div>
   );
