@@ -37,8 +37,8 @@ COMPARED_STEPS = 10
 GOAL = 0.9
 """Share of validation rows, greedily decoded, that must be exact for `time_to_90`; training goes on after it."""
 QUICK_STEPS = 2
-WORKLOAD_STEPS = {"gsm8k": 2, "long_prompt": 1}
-"""Steps of either side; TRL's take minutes each."""
+WORKLOAD_STEPS = {"gsm8k": (4, 2), "long_prompt": (1, 1)}
+"""Steps of Tuneward and of TRL, whose take minutes each."""
 PATIENCE = {"long_prompt": 8.0}
 """How many times our time TRL's steps may take before it is stopped; a lower bound of the ratio is as good then."""
 LONG_CONTEXT_CHARACTERS = 3000
@@ -165,8 +165,7 @@ def measure_all(
         else:
             context = LONG_CONTEXT_CHARACTERS if part == "long_prompt" else 0
             task = gsm8k_task(model, threads, folder / "data", arguments.gsm8k, context_characters=context)
-            steps = WORKLOAD_STEPS[part]
-            extent = Extent(steps, steps, has_goal=False, patience=PATIENCE.get(part))
+            extent = Extent(*WORKLOAD_STEPS[part], has_goal=False, patience=PATIENCE.get(part))
         print(part)
         rounds[part], found_versions = measure(task, extent, arguments.rounds, folder, first_seed=arguments.seed)
         peer_versions = found_versions or peer_versions
