@@ -25,6 +25,12 @@ from tuneward.cli.validate import validate
 from tuneward.cli.worker import worker
 from tuneward.errors import TunewardError
 
+SHARING = ("serve", "worker")
+"""Commands beside which others compute on the same cores: chats and jobs."""
+SPINS, SPINS_SHARING = "10000", "1000"
+"""Turns for which torch's threads wait in a loop. By default so many that a job and a server slow each other up to
+thirtyfold. A process alone is fastest with the first, by a tenth where few rows are decoded; see docs/benchmarks.md."""
+
 app = typer.Typer(
     name="tuneward",
     help="Reinforcement fine-tuning on your own machine: prompts and a reward in, a better adapter out.",
@@ -45,12 +51,15 @@ app.add_typer(runs_app, name="runs")
 
 @app.callback(invoke_without_command=True)
 def options(
+    context: typer.Context,
     debug: bool = typer.Option(False, "--debug", help="Show tracebacks."),
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
 ) -> None:
     """Options of every command."""
     if debug:
         os.environ["TUNEWARD_DEBUG"] = "1"
+    # Read when torch is loaded, here and in the processes that are started from here.
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS_SHARING if context.invoked_subcommand in SHARING else SPINS)
     if version:
         typer.echo(f"tuneward {__version__}")
         raise typer.Exit
@@ -62,10 +71,6 @@ def main() -> None:
         sys.argv = [sys.argv[0], "--debug", *(word for word in sys.argv[1:] if word != "--debug")]
     # Set before the tokenizers library starts its threads; reward processes are spawned while it lives.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Threads of torch wait in loops, by default for so long that processes on the same cores, a job and a server say,
-    # slow each other up to thirtyfold. This many turns cost nothing alone. Read when torch is loaded, here and in the
-    # processes that are started from here.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         app()
     except TunewardError as error:

@@ -31,7 +31,7 @@ def main() -> int:
         stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s %(levelname)s job {order.job_id}: %(message)s"
     )
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # see tuneward.cli.app
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # see SPINS_SHARING in tuneward.cli.app
     database = Database(database_url(order.server))
     journal = Journal(database, order.lease, on_lost=_end_at_once, check_s=order.check_s)
     try:
