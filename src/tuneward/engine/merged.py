@@ -27,6 +27,8 @@ class _Layer:
     """A linear layer, and what the adapter adds to it."""
 
     linear: nn.Linear
+    whole: nn.Module
+    """What the model calls: peft's layer around the linear one, or that itself."""
     down: Tensor | None = None
     """[r, in] LoRA's A."""
     up: Tensor | None = None
@@ -78,28 +80,18 @@ class SamplingWeights:
                 self._packed_frozen = [_pack(layer.linear.weight) for layer in self._frozen]
             packed = [_pack(layer.effective_weight()) for layer in self._adapted]
         layers = [*self._adapted, *self._frozen]
-        usual = [layer.linear.forward for layer in layers]
+        usual = [layer.whole.forward for layer in layers]
         head = output_layer(self._model)
         for number, (layer, weight) in enumerate(zip(layers, [*packed, *self._packed_frozen], strict=True)):
             product = _product(weight, layer.linear.bias)
             if record is not None and (number < len(self._adapted) or layer.linear is head):
                 product = record.tap(HEAD if layer.linear is head else number, product)
-            layer.linear.forward = product  # type: ignore[method-assign, assignment]
+            layer.whole.forward = product
         try:
-            with _adapter_off(self._model):
-                yield
+            yield
         finally:
             for layer, forward in zip(layers, usual, strict=True):
-                layer.linear.forward = forward  # type: ignore[method-assign]
-
-
-@contextmanager
-def _adapter_off(model: Any) -> Iterator[None]:
-    if hasattr(model, "disable_adapter"):
-        with model.disable_adapter():
-            yield
-    else:
-        yield
+                layer.whole.forward = forward
 
 
 def can_pack() -> bool:
@@ -154,11 +146,11 @@ def _layers(model: Any) -> tuple[list[_Layer], list[_Layer]]:
     if not found and any(isinstance(module, LoraLayer) for module in model.modules()):
         return [], []
     adapted = [
-        _Layer(linear, layer.lora_A["default"].weight, layer.lora_B["default"].weight, layer.scaling["default"])
+        _Layer(linear, layer, layer.lora_A["default"].weight, layer.lora_B["default"].weight, layer.scaling["default"])
         for layer, linear in found
     ]
     known = {id(part) for layer, _ in found for part in layer.modules()}
-    frozen = [_Layer(module) for module in model.modules() if _is_plain(module) and id(module) not in known]
+    frozen = [_Layer(module, module) for module in model.modules() if _is_plain(module) and id(module) not in known]
     return adapted, frozen
 
 
