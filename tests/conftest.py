@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-# Before torch is loaded, as `tuneward` does it: threads that wait in loops for long slow each other thirtyfold.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-import torch
+from tuneward import native
+
+native.settle(is_alone=False)  # before torch is loaded, as `tuneward` does it
+import torch  # noqa: E402  (after it)
 
 pytest_plugins = ["tests.databases"]
 

@@ -8,7 +8,7 @@ import sys
 import typer
 from rich.console import Console
 
-from tuneward import __version__
+from tuneward import __version__, native
 from tuneward.cli.demo import demo
 from tuneward.cli.functions import functions_app
 from tuneward.cli.inference import chat, generate
@@ -27,9 +27,6 @@ from tuneward.errors import TunewardError
 
 SHARING = ("serve", "worker")
 """Commands beside which others compute on the same cores: chats and jobs."""
-SPINS, SPINS_SHARING = "10000", "1000"
-"""Turns for which torch's threads wait in a loop. By default so many that a job and a server slow each other up to
-thirtyfold. A process alone is fastest with the first, by a tenth where few rows are decoded; see docs/benchmarks.md."""
 
 app = typer.Typer(
     name="tuneward",
@@ -58,8 +55,7 @@ def options(
     """Options of every command."""
     if debug:
         os.environ["TUNEWARD_DEBUG"] = "1"
-    # Read when torch is loaded, here and in the processes that are started from here.
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS_SHARING if context.invoked_subcommand in SHARING else SPINS)
+    native.settle(is_alone=context.invoked_subcommand not in SHARING)
     if version:
         typer.echo(f"tuneward {__version__}")
         raise typer.Exit
@@ -69,8 +65,6 @@ def main() -> None:
     """Entry point: every expected failure ends in its sentence and a non-zero exit code, never in a traceback."""
     if "--debug" in sys.argv[1:]:  # accepted anywhere on the line, as people type it last
         sys.argv = [sys.argv[0], "--debug", *(word for word in sys.argv[1:] if word != "--debug")]
-    # Set before the tokenizers library starts its threads; reward processes are spawned while it lives.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         app()
     except TunewardError as error:

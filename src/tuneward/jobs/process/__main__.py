@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import NoReturn
 
+from tuneward import native
 from tuneward.errors import StoreError, TunewardError
 from tuneward.jobs.journal import Journal
 from tuneward.jobs.lease import LeaseLostError, held
@@ -30,8 +31,7 @@ def main() -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s %(levelname)s job {order.job_id}: %(message)s"
     )
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # see SPINS_SHARING in tuneward.cli.app
+    native.settle(is_alone=False)
     database = Database(database_url(order.server))
     journal = Journal(database, order.lease, on_lost=_end_at_once, check_s=order.check_s)
     try:
