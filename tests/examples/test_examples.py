@@ -54,7 +54,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return os.environ | {"TUNEWARD_HOME": str(tmp_path / "home"), "COLUMNS": "120"}
 
 
-@pytest.mark.parametrize("name", ["gsm8k", pytest.param("extraction", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gsm8k", "extraction"])
 def test_every_command_of_an_example_runs(name: str, tmp_path: Path, environment: dict[str, str]) -> None:
     folder = tmp_path / name
     shutil.copytree(EXAMPLES / name, folder)

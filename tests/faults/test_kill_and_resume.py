@@ -122,6 +122,7 @@ def test_killed_and_resumed_equals_uninterrupted(
         assert left[part] == value, part
 
 
+@pytest.mark.slow
 def test_killed_twice_and_resumed_equals_uninterrupted(toy_job: ToyJob, uninterrupted: dict[str, Any]) -> None:
     config = toy_job.config()
     if not uninterrupted:
