@@ -9,7 +9,7 @@ SPINS, SPINS_SHARING = "10000", "1000"
 thirtyfold. A process alone is fastest with the first, by a tenth where few rows are decoded; see docs/benchmarks.md."""
 KEPT_PRODUCTS = "32"
 """Prepared products that oneDNN and torch's layer above it keep, 1,024 each by default. Every number of rows needs its
-own, of about 0.6 MB, and the numbers differ from pass to pass: within some steps they held up to a gigabyte."""
+own, of about 0.6 MB, and the numbers differ from pass to pass: 2,400 of them held 1.4 GB."""
 
 
 def settle(*, is_alone: bool) -> None:
