@@ -57,7 +57,6 @@ def test_the_environment_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> N
     assert [os.environ[name] for name in NAMES] == ["7", "7", "7"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_products_of_many_different_sizes_leave_little_behind() -> None:
     environment = {name: value for name, value in os.environ.items() if name not in NAMES}
 

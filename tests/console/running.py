@@ -156,3 +156,11 @@ def _address(process: subprocess.Popen[bytes], log: Path, started_at: int) -> st
                 except httpx.TransportError:
                     pass
     raise AssertionError(log.read_text())
+
+
+def assert_clean(page: Page) -> None:
+    """Nothing that the browser or somebody who cannot see or point would complain about, and no text that ran."""
+    assert violations(page) == []
+    assert complaints(page) == []
+    assert page.title() != "injected"
+    assert page.locator("img[src=x]").count() == 0

@@ -10,11 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
 from tests.console.running import (
     MODEL,
     Running,
+    assert_clean,
     complaints,
     open_page,
     scrolls_sideways,
@@ -43,13 +44,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Of its own: its lists are empty at first."""
     with serving(tmp_path_factory.mktemp("states")) as running:
         yield running
-
-
-def assert_clean(page: Page) -> None:
-    assert violations(page) == []
-    assert complaints(page) == []
-    assert page.title() != "injected"
-    assert page.locator("img[src=x]").count() == 0
 
 
 def upload(client: httpx.Client, rows: list[dict[str, Any]]) -> str:

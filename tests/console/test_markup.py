@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import tests.kept_rollouts as kept
-from playwright.sync_api import Browser, Page, expect
-from tests.console.running import complaints, open_page, violations
+from playwright.sync_api import Browser, expect
+from tests.console.running import assert_clean, open_page
 from tests.service import app_with
 
 from tuneward.accounts.principal import DEFAULT_PROJECT, Principal
@@ -55,34 +55,27 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, 
         yield server.url, f"ftjob-{made.id}"
 
 
-def assert_text_only(page: Page) -> None:
-    assert page.title() != "injected"
-    assert page.locator("img[src=x]").count() == 0
-    assert complaints(page) == []
-    assert violations(page) == []
-
-
 def test_markup_stays_text_wherever_it_comes_from(browser: Browser, job: tuple[str, str]) -> None:
     url, job_id = job
     page = open_page(browser, url)
     page.goto("/")
     expect(page.get_by_text(NAME).first).to_be_visible()
-    assert_text_only(page)
+    assert_clean(page)
 
     page.goto(f"/jobs/{job_id}/rollouts?step=1")
     expect(page.get_by_text(f"1 0 0 {MARKUP}")).to_be_visible()
     page.get_by_label("Colour tokens by probability").check()
     page.get_by_text("Receipt").first.click()
     expect(page.get_by_role("region").filter(has_text=MARKUP).first).to_be_visible()
-    assert_text_only(page)
+    assert_clean(page)
 
     page.get_by_text("Validation answers").click()
     expect(page.get_by_text(MARKUP).first).to_be_visible()
-    assert_text_only(page)
+    assert_clean(page)
 
     for tab in ("events", "configuration", "data"):
         page.goto(f"/jobs/{job_id}/{tab}")
         expect(page.get_by_role("heading", level=1)).to_have_text(NAME)
         expect(page.locator(".skeleton")).to_have_count(0)
-        assert_text_only(page)
+        assert_clean(page)
     page.context.close()

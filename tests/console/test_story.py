@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.console.running import KEY, Running, complaints, open_page, sign_in, violations
+from tests.console.running import KEY, Running, assert_clean, open_page, sign_in
 
 MARKUP = "<img src=x onerror=\"document.title='injected'\">"
 JOB = "first-job"
@@ -29,14 +29,6 @@ def rows() -> bytes:
 def _row(n: int, wanted: dict[str, object]) -> dict[str, object]:
     asked = {"role": "user", "content": f"{n}: Write. {MARKUP}"}
     return {"id": f"row {n} {MARKUP}", "messages": [asked], "reference_answer": wanted}
-
-
-def assert_clean(page: Page) -> None:
-    """Nothing that the browser or somebody who cannot see or point would complain about, and no text that ran."""
-    assert violations(page) == []
-    assert complaints(page) == []
-    assert page.title() != "injected"
-    assert page.locator("img[src=x]").count() == 0
 
 
 def go_on(page: Page, step: str) -> None:
